@@ -14,7 +14,8 @@ enum avmm_genl_cmd {
 	AVMM_CMD_UNSPEC,
 	AVMM_CMD_GET_STATUS,	/* reply: VERSION, STATE, MEMORY*, LAUNCH_*, then CPUS of STATE */
 	AVMM_CMD_GET_STATS,	/* dump: a message per CPU: CPU, EXITS (reason, count pairs), COUNTERS */
-	AVMM_CMD_GET_LOG,	/* dump: LOG_OFFSET, LOG_TEXT per message; request may carry LOG_OFFSET to start at */
+	AVMM_CMD_GET_LOG,	/* dump: LOG_OFFSET, LOG_TEXT per message; request may carry LOG_OFFSET to start at;
+				   needs CAP_NET_ADMIN, for fault reports show registers */
 	AVMM_CMD_EVENT,		/* multicast: EVENT, LOG_TEXT */
 	__AVMM_CMD_MAX,
 };
@@ -41,6 +42,8 @@ enum avmm_genl_attr {
 	AVMM_ATTR_LOG_OFFSET,		/* u64: bytes ever written before LOG_TEXT */
 	AVMM_ATTR_LOG_TEXT,		/* string */
 	AVMM_ATTR_EVENT,		/* u32: enum avmm_event */
+	AVMM_ATTR_CPU_ONLINE,		/* u32: 1 if Linux uses this CPU (in CPU_ENTRY) */
+	AVMM_ATTR_LOG_END,		/* u64: bytes ever written; a log dump starts with a message that has it */
 	__AVMM_ATTR_MAX,
 };
 #define AVMM_ATTR_MAX (__AVMM_ATTR_MAX - 1)

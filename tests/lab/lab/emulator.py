@@ -105,12 +105,13 @@ class Emulator:
         self.socket = None
         self.serial = bytearray()
         self.log = None
+        self.payload_used = 0
 
     def _files(self, payload):
         self.run.mkdir(parents=True, exist_ok=True)
         for stale in ('serial.log', 'bochs.log', 'stdout.log'):
             (self.run / stale).unlink(missing_ok=True)
-        image.payload_cd(payload, self.run / 'payload.cd')
+        self.payload_used = image.payload_cd(payload, self.run / 'payload.cd')
 
     def cold(self, payload=None):
         self._files(payload)

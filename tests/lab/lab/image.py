@@ -9,8 +9,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from . import paths
+from . import paths, payload
 
+# kmod is the distribution's: busybox's insmod tries twice.
 # Loaded at boot, in this order.
 LOADED = ['ata_piix', 'sd_mod', 'sr_mod', 'e1000', 'loop', 'msr', 'cpuid', 'evdev']
 # There for modprobe.
@@ -76,6 +77,9 @@ def base(series):
         for d in ('bin', 'etc', 'proc', 'sys', 'dev', 'tmp', 'root', 'usr/bin', 'usr/sbin', 'sbin'):
             (root / d).mkdir(parents=True)
         shutil.copy('/bin/busybox', root / 'bin/busybox')
+        payload.program('/bin/kmod', root, '/usr/sbin/kmod')
+        for name in ('insmod', 'rmmod', 'modprobe', 'lsmod', 'modinfo'):
+            (root / 'usr/sbin' / name).symlink_to('kmod')
         for name in ('init', 'agent'):
             shutil.copy(paths.GUEST / name, root / name)
         (root / 'init').chmod(0o755)
@@ -106,11 +110,13 @@ def boot_cd(shape, out):
 
 
 def payload_cd(root, out):
-    """A medium of constant size that holds a tar of ROOT (or nothing): a restored guest may have read the size."""
+    """A medium of constant size, for a restored guest may have read it, with a tar of ROOT; its bytes in use."""
     with open(out, 'wb') as f:
         if root:
             subprocess.run(['tar', '-C', root, '--owner=0', '--group=0', '-h', '-c', '-f', '-', '.'], stdout=f,
                            check=True)
-        if f.seek(0, os.SEEK_END) > PAYLOAD_SIZE:
+        used = f.seek(0, os.SEEK_END)
+        if used > PAYLOAD_SIZE:
             raise ValueError(f'payload larger than {PAYLOAD_SIZE >> 20} MiB')
         f.truncate(PAYLOAD_SIZE)
+    return used

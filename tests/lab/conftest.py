@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Fixtures of the lab's tests.
+
+A test class says in `shape` which machine it wants; its tests share one, restored from a checkpoint. After a
+failure, or when a test left the machine broken, the next test gets a fresh one; so does one marked `fresh`.
+"""
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from lab import Machine, kernel_log, payload, paths  # noqa: E402
+
+
+def pytest_configure(config):
+    config.addinivalue_line('markers', 'soak(part): a part of make soak, not of make check')
+    config.addinivalue_line('markers', 'fresh: wants a machine that no other test used')
+
+
+def pytest_collection_modifyitems(config, items):
+    """Soak parts run only when asked for."""
+    if 'soak' in (config.option.markexpr or ''):
+        return
+    kept = [i for i in items if not i.get_closest_marker('soak')]
+    config.hook.pytest_deselected(items=[i for i in items if i.get_closest_marker('soak')])
+    items[:] = kept
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    setattr(item, f'report_{report.when}', report)
+    machines = getattr(item, 'machines', [])
+    if report.failed and machines:
+        for machine in machines:
+            report.sections.append((f'machine {machine.name}', kernel_log.failure_report(machine)))
+            machine.broken = True
+
+
+class Lab:
+    """Makes machines for one test class and keeps them between its tests."""
+
+    def __init__(self, name):
+        self.name = re.sub(r'[^\w.-]+', '_', name)
+        self.machines = {}
+        self.count = 0
+
+    def machine(self, fresh=False, debug=False, extra=None, start=True, checkpoint=True, **shape):
+        which = repr((debug, extra, checkpoint, sorted(shape.items())))
+        machine = self.machines.get(which)
+        if machine and not fresh and not machine.broken and machine.emulator.alive():
+            return machine
+        if machine:
+            machine.stop()
+        self.count += 1
+        name = f'{self.name}/{self.count}'
+        root = payload.build(shape.get('kernel', '6.1'), paths.LOGS / name / 'payload', debug, extra)
+        machine = Machine(name=name, checkpoint=checkpoint, payload=root, **shape)
+        self.machines[which] = machine
+        if start:
+            machine.start()
+            shutil.rmtree(root)
+        return machine
+
+    def stop(self):
+        for machine in self.machines.values():
+            machine.stop()
+
+
+@pytest.fixture(scope='class')
+def class_lab(request):
+    name = (request.cls or request.module).__name__
+    shutil.rmtree(paths.LOGS / name, ignore_errors=True)
+    lab = Lab(name)
+    yield lab
+    lab.stop()
+
+
+@pytest.fixture
+def lab(request, class_lab):
+    """lab(kernel='6.12', cpus=2, ...) -> a running machine of that shape."""
+    request.node.machines = []
+    shape = dict(getattr(request.cls, 'shape', {}))
+    fresh = request.node.get_closest_marker('fresh') is not None
+
+    def machine(**more):
+        m = class_lab.machine(**{**shape, 'fresh': fresh, **more})
+        request.node.machines.append(m)
+        return m
+
+    return machine
+
+
+@pytest.fixture
+def m(lab):
+    """The machine of the test's class."""
+    return lab()

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What a machine gets to test: the module, avmmctl, test modules and load programs, and files that a test names."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from . import paths
+
+
+def program(source, root, *dests):
+    """Copy a dynamic program with the libraries that it needs to each of DESTS under ROOT."""
+    libraries = subprocess.run(['ldd', source], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
+    for lib in re.findall(r'(/\S+) \(0x', libraries):
+        out = root / lib.lstrip('/')
+        if not out.exists():
+            out.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(lib, out)
+    for dest in dests:
+        out = root / dest.lstrip('/')
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.unlink(missing_ok=True)
+        shutil.copy(source, out)
+
+
+def _module(source, dest):
+    dest.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run(['strip', '-g', '-o', dest, source], check=True)
+
+
+def build(series, root, debug=False, extra=None):
+    """Fill ROOT for a kernel series; DEBUG: /root/avmm.ko is the debug build. EXTRA: guest path -> file."""
+    root = Path(root)
+    shutil.rmtree(root, ignore_errors=True)
+    (root / 'root').mkdir(parents=True)
+    version = paths.kernel_version(series)
+    release, checked = paths.BUILD / version, paths.BUILD / f'{version}-debug'
+    for source, dest in ((checked if debug else release, 'root'), (checked, 'root/debug')):
+        if (source / 'avmm.ko').exists():
+            _module(source / 'avmm.ko', root / dest / 'avmm.ko')
+    for source in sorted((release / 'tests').glob('*.ko')):
+        _module(source, root / 'root/tests' / source.name)
+    if (paths.BUILD / 'avmmctl').exists():
+        program(paths.BUILD / 'avmmctl', root, '/usr/bin/avmmctl')
+    for source in sorted((paths.BUILD / 'tests/bin').glob('*')):
+        if source.is_file():
+            program(source, root, f'/usr/local/bin/{source.name}')
+    for dest, source in (extra or {}).items():
+        program(source, root, dest)
+    return root

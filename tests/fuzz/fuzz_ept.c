@@ -66,7 +66,7 @@ static u64 place(u8 high, u8 low)
 	       page[low & 7] * AVMM_PAGE_SIZE;
 }
 
-static struct call decode(const u8 *b)
+static struct call decode(const u8 *b, u32 max_level)
 {
 	static const u64 unit[] = { AVMM_PAGE_SIZE, AVMM_PAGE_SIZE, 2ull << 20, GIB };
 	static const u32 type[] = { MTRR_UC, MTRR_WC, 2, MTRR_WT, MTRR_WP, MTRR_WB, MTRR_WB, 7 };
@@ -79,12 +79,12 @@ static struct call decode(const u8 *b)
 		.type = type[b[7] & 7],
 	};
 
-	if ((b[3] & 3) == 3)		/* by the page this would only be slow */
+	if ((b[3] & 3) == 3)		/* gigabytes by the page would only be slow */
 		c.hpa &= ~0x1fffffull;
 	if (b[6] == 0xff)
 		c.gpa++;
-	if (c.kind == REPLACE && c.size > 64ull << 20)
-		c.size = 64ull << 20;
+	if ((c.kind == REPLACE || max_level == 1) && c.size > 16ull << 20)
+		c.size = 16ull << 20;
 	return c;
 }
 
@@ -215,7 +215,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	s.limit = 1 + data[1] * 16;
 	require(ept_init(&ept) == 0);
 	for (data += 2, size -= 2; size >= 8 && m.calls < MAX_CALLS; data += 8, size -= 8) {
-		struct call c = decode(data);
+		struct call c = decode(data, ept.max_level);
 		int err = perform(&ept, &c);
 
 		require((err == -EINVAL) == !valid(&c));

@@ -23,6 +23,7 @@ static void machine_init(struct machine *m)
 {
 	u32 i;
 
+	memset(m, 0, sizeof(*m));
 	supplier_init(&m->supplier, &m->ept, MONITOR);
 	for (i = 0; i < 16; i++)
 		m->hidden[i] = MONITOR + i * AVMM_BLOCK_SIZE;
@@ -307,7 +308,7 @@ static void identity_without_memory(void **state)
 	int set, i;
 
 	(void)state;
-	for (set = 0; set < 6; set++) {
+	for (set = 0; set < 4; set++) {
 		struct machine m;
 		u32 wanted, limit;
 

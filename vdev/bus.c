@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Address spaces that devices answer in; see bus.h. */
+#include "bus.h"
+
+void bus_init(struct bus *bus)
+{
+	vdev_clear(bus, sizeof(*bus));
+}
+
+/* How many slots start at or below addr: the last of them is the only one that can hold it. */
+static unsigned int bus_rank(const struct bus *bus, u64 addr)
+{
+	unsigned int low = 0, high = bus->count;
+
+	while (low < high) {
+		unsigned int mid = (low + high) / 2;
+
+		if (bus->slot[mid].first <= addr)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+/* The slot that holds the first byte at addr, or NULL. */
+static const struct bus_slot *bus_find(const struct bus *bus, u64 addr)
+{
+	unsigned int rank = bus_rank(bus, addr);
+	const struct bus_slot *slot;
+
+	if (!rank)
+		return NULL;
+	slot = &bus->slot[rank - 1];
+	return addr - slot->first < slot->row->count ? slot : NULL;
+}
+
+static bool bus_takes(const struct bus_slot *slot, u64 addr, unsigned int size)
+{
+	return slot && (slot->row->sizes & size) && addr - slot->first + size <= slot->row->count;
+}
+
+bool bus_claimed(const struct bus *bus, u64 addr)
+{
+	return bus_find(bus, addr);
+}
+
+static bool bus_insert(struct bus *bus, u64 base, const struct bus_row *row, void *ctx)
+{
+	u64 first = base + row->first;
+	unsigned int rank = bus_rank(bus, first), i;
+
+	if (bus->count == BUS_SLOTS || bus_find(bus, first))
+		return false;
+	if (rank < bus->count && bus->slot[rank].first - first < row->count)
+		return false;
+	for (i = bus->count; i > rank; i--)
+		bus->slot[i] = bus->slot[i - 1];
+	bus->slot[rank] = (struct bus_slot){ .first = first, .base = base, .row = row, .ctx = ctx };
+	bus->count++;
+	return true;
+}
+
+bool bus_map(struct bus *bus, u64 base, const struct bus_row *rows, unsigned int nrows, void *ctx)
+{
+	unsigned int i;
+
+	for (i = 0; i < nrows; i++) {
+		if (bus_insert(bus, base, &rows[i], ctx))
+			continue;
+		bus_unmap(bus, rows, i, ctx);
+		return false;
+	}
+	return true;
+}
+
+void bus_unmap(struct bus *bus, const struct bus_row *rows, unsigned int nrows, void *ctx)
+{
+	unsigned int from, to = 0;
+
+	for (from = 0; from < bus->count; from++) {
+		const struct bus_slot *slot = &bus->slot[from];
+
+		if (slot->ctx != ctx || slot->row < rows || slot->row >= rows + nrows)
+			bus->slot[to++] = *slot;
+	}
+	bus->count = to;
+}
+
+static u64 bus_ones(unsigned int size)
+{
+	return ~0ull >> (64 - 8 * size);
+}
+
+/* The largest piece of an access that one row takes whole, 0 if nobody answers at addr. */
+static unsigned int bus_piece(const struct bus_slot *slot, u64 addr, unsigned int left)
+{
+	unsigned int size;
+
+	for (size = 8; size; size /= 2)
+		if (size <= left && bus_takes(slot, addr, size))
+			return size;
+	return 0;
+}
+
+static u64 bus_call_read(const struct bus_slot *slot, u64 addr, unsigned int size, u64 now)
+{
+	if (!slot->row->read)
+		return bus_ones(size);
+	return slot->row->read(slot->ctx, (u32)(addr - slot->base), size, now) & bus_ones(size);
+}
+
+static void bus_call_write(const struct bus_slot *slot, u64 addr, unsigned int size, u64 value, u64 now)
+{
+	if (slot->row->write)
+		slot->row->write(slot->ctx, (u32)(addr - slot->base), size, value & bus_ones(size), now);
+}
+
+static u64 bus_read_split(struct bus *bus, u64 addr, unsigned int size, u64 now)
+{
+	unsigned int done = 0;
+	u64 value = 0;
+
+	while (done < size) {
+		const struct bus_slot *slot = bus_find(bus, addr + done);
+		unsigned int piece = bus_piece(slot, addr + done, size - done);
+		u64 part = piece ? bus_call_read(slot, addr + done, piece, now) : 0xff;
+
+		value |= part << (8 * done);
+		done += piece ? piece : 1;
+	}
+	return value;
+}
+
+u64 bus_read(struct bus *bus, u64 addr, unsigned int size, u64 now)
+{
+	const struct bus_slot *slot = bus_find(bus, addr);
+
+	if (bus_takes(slot, addr, size))
+		return bus_call_read(slot, addr, size, now);
+	return bus_read_split(bus, addr, size, now);
+}
+
+static void bus_write_split(struct bus *bus, u64 addr, unsigned int size, u64 value, u64 now)
+{
+	unsigned int done = 0;
+
+	while (done < size) {
+		const struct bus_slot *slot = bus_find(bus, addr + done);
+		unsigned int piece = bus_piece(slot, addr + done, size - done);
+
+		if (piece)
+			bus_call_write(slot, addr + done, piece, value >> (8 * done), now);
+		done += piece ? piece : 1;
+	}
+}
+
+void bus_write(struct bus *bus, u64 addr, unsigned int size, u64 value, u64 now)
+{
+	const struct bus_slot *slot = bus_find(bus, addr);
+
+	if (bus_takes(slot, addr, size))
+		bus_call_write(slot, addr, size, value, now);
+	else
+		bus_write_split(bus, addr, size, value, now);
+}

@@ -4,7 +4,8 @@
  * only ever writes them (its own indexes are private) and never trusts what it could read there; the module maps
  * them read-only.
  *
- * Layout, in pages: the log (AVMM_LOG_PAGES), then one page per possible CPU (struct avmm_cpu_stats).
+ * Layout, in pages: the log (AVMM_LOG_PAGES), one page per possible CPU (struct avmm_cpu_stats), and last the boot
+ * information (avmm/boot.h), which the monitor forgets after its init.
  */
 #ifndef AVMM_SHARED_H
 #define AVMM_SHARED_H
@@ -51,9 +52,7 @@ struct avmm_cpu_stats {
 	u64 exits[AVMM_EXIT_REASONS];
 	u64 counters[AVMM_COUNTERS];
 	u32 state;			/* enum avmm_cpu_state */
-	u32 messages;			/* AVMM_MESSAGE_*, set before the module's interrupt is raised */
+	u32 pad;
 };
-
-#define AVMM_MESSAGE_LOG	(1u << 0)	/* there is new text in the log */
 
 #endif

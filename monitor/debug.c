@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Faults on request, to test that they end as they should. Release builds answer -ENOSYS. */
+#include <avmm/hypercall.h>
+#include <vmx/root/insn.h>
+#include "core.h"
+
+#define ENOSYS 38
+#define EINVAL 22
+
+#ifdef AVMM_DEBUG
+static u64 __attribute__((noinline)) recurse(u64 depth)
+{
+	volatile u64 local[64];
+
+	local[depth % 64] = depth;
+	return recurse(depth + 1) + local[depth % 64];
+}
+
+s64 debug_fault(u64 which)
+{
+	switch (which) {
+	case AVMM_DEBUG_PAGE_FAULT:
+		return *(volatile s32 *)0x1000;
+	case AVMM_DEBUG_UD:
+		asm volatile("ud2");
+		return 0;
+	case AVMM_DEBUG_STACK:
+		return (s64)recurse(0);
+	case AVMM_DEBUG_MC:
+		asm volatile("int $18");
+		return 0;
+	case AVMM_DEBUG_NMI:
+		asm volatile("int $2");
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+#else
+s64 debug_fault(u64 which)
+{
+	(void)which;
+	return -ENOSYS;
+}
+#endif

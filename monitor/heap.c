@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Monitor memory: the blocks that the module gave, mapped side by side from AVMM_MONITOR_BASE. The image and the page
+ * tables come first, the heap takes the rest, page by page, at init time only.
+ */
+#include "core.h"
+
+static struct {
+	u64 next;	/* offsets from AVMM_MONITOR_BASE */
+	u64 end;
+} heap;
+
+void heap_init(u64 offset, u64 end)
+{
+	heap.next = offset;
+	heap.end = end;
+}
+
+void *heap_page(void)
+{
+	u64 *page;
+	unsigned int i;
+
+	if (heap.end - heap.next < AVMM_PAGE_SIZE)
+		return NULL;
+	page = (u64 *)(AVMM_MONITOR_BASE + heap.next);
+	heap.next += AVMM_PAGE_SIZE;
+	for (i = 0; i < AVMM_PAGE_SIZE / sizeof(*page); i++)
+		page[i] = 0;
+	return page;
+}
+
+u64 heap_used(void)
+{
+	return heap.next;
+}
+
+u64 monitor_phys(const void *p)
+{
+	u64 offset = (u64)p - AVMM_MONITOR_BASE;
+
+	return machine.block[offset / AVMM_BLOCK_SIZE] + offset % AVMM_BLOCK_SIZE;
+}
+
+void *monitor_virt(u64 phys)
+{
+	u32 i;
+
+	for (i = 0; i < machine.nblocks; i++)
+		if (phys - machine.block[i] < AVMM_BLOCK_SIZE)
+			return (void *)(AVMM_MONITOR_BASE + i * AVMM_BLOCK_SIZE + (phys - machine.block[i]));
+	return NULL;
+}
+
+void monitor_unmap_page(void *p)
+{
+	u64 *pte = (u64 *)(AVMM_MONITOR_BASE + machine.linear_pt);
+
+	pte[((u64)p - AVMM_MONITOR_BASE) / AVMM_PAGE_SIZE] = 0;
+	asm volatile("invlpg (%0)" : : "r"(p) : "memory");
+}

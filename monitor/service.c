@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The service partition's memory: everything at its own address, but the monitor's blocks, which show a page of zeros.
+ * A write there gets that page replaced by a scratch page, so that a wild store of Linux neither harms nor stops
+ * anything. Shared by all CPUs: after init, entries change only under `lock`.
+ */
+#include <avmm/x86.h>
+#include <ept-shadow/ept.h>
+#include <ept-shadow/mtrr.h>
+#include <vmx/root/insn.h>
+#include <vmx/root/upcalls.h>
+#include <vmx/vmcs.h>
+#include "core.h"
+
+#define EPT_CAP_1G		(1ul << 17)
+#define EPT_LATE_TABLES		16	/* tables kept for memory above EPT_EAGER_BITS */
+#define OWN_PAGES		2	/* zero page and scratch page */
+#define LOCK_TRIES		10000000u
+
+static struct {
+	struct ept ept;
+	struct avmm_mtrr mtrr;
+	u64 scratch;		/* physical */
+	u32 locked;
+	u64 *spare[EPT_LATE_TABLES];
+	u32 spares;
+	bool late;		/* init is over: tables come from spare[] */
+} service;
+
+static u64 *alloc_table(void *ctx, u64 *phys)
+{
+	u64 *page;
+
+	(void)ctx;
+	if (service.late)
+		page = service.spares ? service.spare[--service.spares] : NULL;
+	else
+		page = heap_page();
+	if (page)
+		*phys = monitor_phys(page);
+	return page;
+}
+
+static u64 *find_table(void *ctx, u64 phys)
+{
+	(void)ctx;
+	return monitor_virt(phys);
+}
+
+static u64 eager_size(void)
+{
+	u32 bits = service.ept.phys_bits < EPT_EAGER_BITS ? service.ept.phys_bits : EPT_EAGER_BITS;
+
+	return 1ull << bits;
+}
+
+static void describe(const struct avmm_boot_info *info)
+{
+	struct ept *ept = &service.ept;
+
+	service.mtrr = info->mtrr;
+	*ept = (struct ept){
+		.phys_bits = info->phys_bits,
+		.max_level = rdmsr(AVMM_MSR_VMX_EPT_VPID_CAP) & EPT_CAP_1G ? 3 : 2,
+		.mtrr = &service.mtrr,
+		.hidden = machine.block,
+		.nhidden = machine.nblocks,
+		.alloc = alloc_table,
+		.table = find_table,
+	};
+}
+
+/* How many pages service_init() will take. */
+u64 service_pages(const struct avmm_boot_info *info)
+{
+	describe(info);
+	return OWN_PAGES + EPT_LATE_TABLES + ept_identity_tables(&service.ept, 0, eager_size());
+}
+
+int service_init(const struct avmm_boot_info *info)
+{
+	void *zero = heap_page(), *scratch = heap_page();
+	int err;
+
+	describe(info);
+	if (!zero || !scratch)
+		return -ENOMEM;
+	service.ept.zero_page = monitor_phys(zero);
+	service.scratch = monitor_phys(scratch);
+	err = ept_init(&service.ept);
+	if (!err)
+		err = ept_identity(&service.ept, 0, eager_size());
+	if (err)
+		return err;
+	for (service.spares = 0; service.spares < EPT_LATE_TABLES; service.spares++) {
+		service.spare[service.spares] = heap_page();
+		if (!service.spare[service.spares])
+			return -ENOMEM;
+	}
+	service.late = true;
+	return 0;
+}
+
+u64 service_eptp(void)
+{
+	return ept_pointer(&service.ept);
+}
+
+static void lock(void)
+{
+	u32 tries = LOCK_TRIES;
+
+	while (__atomic_exchange_n(&service.locked, 1, __ATOMIC_ACQUIRE)) {
+		pause();
+		if (!--tries)
+			core_panic("the service's EPT stays locked", 0);
+	}
+}
+
+static void unlock(void)
+{
+	__atomic_store_n(&service.locked, 0, __ATOMIC_RELEASE);
+}
+
+/* A store to monitor memory. Another CPU may have mended it already: then our TLB was old, and that is all. */
+static void stray_access(struct vcpu *v, u64 gpa)
+{
+	u64 page = gpa & ~(AVMM_PAGE_SIZE - 1);
+
+	if ((ept_walk(&service.ept, gpa).entry & EPT_ADDRESS) == service.scratch)
+		return;
+	/* the table is there since the block was replaced: this cannot fail */
+	ept_map(&service.ept, page, service.scratch, AVMM_PAGE_SIZE, EPT_RWX, MTRR_WB);
+	cpu_count(v->cpu, AVMM_COUNT_STRAY_WRITE);
+	core_log("CPU %u: service partition wrote to monitor memory at %lx, rip %lx", v->cpu->number, gpa,
+		 vmread(VMCS_GUEST_RIP));
+}
+
+void core_ept_violation(struct vcpu *v, u64 gpa, u64 qualification)
+{
+	lock();
+	if (monitor_virt(gpa))
+		stray_access(v, gpa);
+	else if (ept_identity_late(&service.ept, gpa))
+		core_panic("service partition has no memory at guest-physical address", gpa);
+	unlock();
+	(void)qualification;
+	invept(INV_SINGLE_CONTEXT, service_eptp());
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Parses the module's messages; include/uapi/avmm_netlink.h says what is in them. */
+#include <errno.h>
+#include <string.h>
+#include <netlink/attr.h>
+#include <netlink/genl/genl.h>
+#include <netlink/msg.h>
+#include <linux/netlink.h>
+#include "../include/uapi/avmm_netlink.h"
+#include "messages.h"
+
+static struct nla_policy policy[AVMM_ATTR_MAX + 1] = {
+	[AVMM_ATTR_VERSION] = { .type = NLA_STRING },
+	[AVMM_ATTR_STATE] = { .type = NLA_U32 },
+	[AVMM_ATTR_MEMORY_TOTAL] = { .type = NLA_U64 },
+	[AVMM_ATTR_MEMORY_USED] = { .type = NLA_U64 },
+	[AVMM_ATTR_TEXT_SIZE] = { .type = NLA_U64 },
+	[AVMM_ATTR_PREPARE_TICKS] = { .type = NLA_U64 },
+	[AVMM_ATTR_TSC_KHZ] = { .type = NLA_U32 },
+	[AVMM_ATTR_CPUS] = { .type = NLA_NESTED },
+	[AVMM_ATTR_CPU_ENTRY] = { .type = NLA_NESTED },
+	[AVMM_ATTR_CPU] = { .type = NLA_U32 },
+	[AVMM_ATTR_CPU_STATE] = { .type = NLA_U32 },
+	[AVMM_ATTR_LAUNCH_TICKS] = { .type = NLA_U64 },
+	[AVMM_ATTR_EXIT_TOTAL] = { .type = NLA_U64 },
+	[AVMM_ATTR_LOG_OFFSET] = { .type = NLA_U64 },
+	[AVMM_ATTR_LOG_TEXT] = { .type = NLA_STRING },
+	[AVMM_ATTR_EVENT] = { .type = NLA_U32 },
+	[AVMM_ATTR_CPU_ONLINE] = { .type = NLA_U32 },
+	[AVMM_ATTR_LOG_END] = { .type = NLA_U64 },
+};
+
+static u32 u32_or_0(struct nlattr *attr)
+{
+	return attr ? nla_get_u32(attr) : 0;
+}
+
+static u64 u64_or_0(struct nlattr *attr)
+{
+	return attr ? nla_get_u64(attr) : 0;
+}
+
+static int parse_message(struct nlmsghdr *header, u8 cmd, struct nlattr *attrs[])
+{
+	if (!genlmsg_valid_hdr(header, 0) || genlmsg_hdr(header)->cmd != cmd)
+		return -EINVAL;
+	return genlmsg_parse(header, 0, attrs, AVMM_ATTR_MAX, policy) < 0 ? -EINVAL : 0;
+}
+
+/* A newer module may count more things, an older one fewer. */
+static void parse_counters(struct nlattr *attr, u64 counters[AVMM_COUNTERS])
+{
+	size_t size = attr ? (size_t)nla_len(attr) / sizeof(u64) * sizeof(u64) : 0;
+
+	if (size > AVMM_COUNTERS * sizeof(u64))
+		size = AVMM_COUNTERS * sizeof(u64);
+	if (size)
+		memcpy(counters, nla_data(attr), size);
+}
+
+static int parse_cpu(struct nlattr *entry, struct cpu_status *cpu)
+{
+	struct nlattr *attrs[AVMM_ATTR_MAX + 1];
+
+	if (nla_parse_nested(attrs, AVMM_ATTR_MAX, entry, policy) < 0 || !attrs[AVMM_ATTR_CPU])
+		return -EINVAL;
+	memset(cpu, 0, sizeof(*cpu));
+	cpu->cpu = nla_get_u32(attrs[AVMM_ATTR_CPU]);
+	cpu->state = u32_or_0(attrs[AVMM_ATTR_CPU_STATE]);
+	cpu->online = u32_or_0(attrs[AVMM_ATTR_CPU_ONLINE]);
+	cpu->launch_ticks = u64_or_0(attrs[AVMM_ATTR_LAUNCH_TICKS]);
+	cpu->exit_total = u64_or_0(attrs[AVMM_ATTR_EXIT_TOTAL]);
+	parse_counters(attrs[AVMM_ATTR_COUNTERS], cpu->counters);
+	return 0;
+}
+
+static int parse_cpus(struct nlattr *list, struct machine_status *status)
+{
+	struct nlattr *entry;
+	int remaining, ret;
+
+	nla_for_each_nested(entry, list, remaining) {
+		if (nla_type(entry) != AVMM_ATTR_CPU_ENTRY)
+			continue;
+		if (status->ncpus == AVMM_MAX_CPUS)
+			return -EINVAL;
+		ret = parse_cpu(entry, &status->cpu[status->ncpus]);
+		if (ret)
+			return ret;
+		status->ncpus++;
+	}
+	return 0;
+}
+
+int parse_status(struct nlmsghdr *header, struct machine_status *status)
+{
+	struct nlattr *attrs[AVMM_ATTR_MAX + 1];
+	int ret = parse_message(header, AVMM_CMD_GET_STATUS, attrs);
+
+	if (ret)
+		return ret;
+	memset(status, 0, sizeof(*status));
+	if (attrs[AVMM_ATTR_VERSION])
+		strncpy(status->version, nla_get_string(attrs[AVMM_ATTR_VERSION]), sizeof(status->version) - 1);
+	status->state = u32_or_0(attrs[AVMM_ATTR_STATE]);
+	status->memory_total = u64_or_0(attrs[AVMM_ATTR_MEMORY_TOTAL]);
+	status->memory_used = u64_or_0(attrs[AVMM_ATTR_MEMORY_USED]);
+	status->text_size = u64_or_0(attrs[AVMM_ATTR_TEXT_SIZE]);
+	status->prepare_ticks = u64_or_0(attrs[AVMM_ATTR_PREPARE_TICKS]);
+	status->tsc_khz = u32_or_0(attrs[AVMM_ATTR_TSC_KHZ]);
+	return attrs[AVMM_ATTR_CPUS] ? parse_cpus(attrs[AVMM_ATTR_CPUS], status) : 0;
+}
+
+/* Rows of { u32 reason; u32 zero; u64 count; }; reasons that are not known here are passed over. */
+static int parse_exits(struct nlattr *attr, u64 exits[AVMM_EXIT_REASONS])
+{
+	struct {
+		u32 reason;
+		u32 zero;
+		u64 count;
+	} row;
+	const char *data = nla_data(attr);
+	size_t left = (size_t)nla_len(attr);
+
+	for (; left >= sizeof(row); data += sizeof(row), left -= sizeof(row)) {
+		memcpy(&row, data, sizeof(row));
+		if (row.reason < AVMM_EXIT_REASONS)
+			exits[row.reason] = row.count;
+	}
+	return left ? -EINVAL : 0;
+}
+
+int parse_stats(struct nlmsghdr *header, struct machine_stats *stats)
+{
+	struct nlattr *attrs[AVMM_ATTR_MAX + 1];
+	int ret = parse_message(header, AVMM_CMD_GET_STATS, attrs);
+	struct cpu_stats *cpu;
+
+	if (ret)
+		return ret;
+	if (!attrs[AVMM_ATTR_CPU] || nla_get_u32(attrs[AVMM_ATTR_CPU]) >= AVMM_MAX_CPUS)
+		return -EINVAL;
+	cpu = &stats->cpu[nla_get_u32(attrs[AVMM_ATTR_CPU])];
+	memset(cpu, 0, sizeof(*cpu));
+	cpu->present = true;
+	parse_counters(attrs[AVMM_ATTR_COUNTERS], cpu->counters);
+	return attrs[AVMM_ATTR_EXITS] ? parse_exits(attrs[AVMM_ATTR_EXITS], cpu->exits) : 0;
+}
+
+int parse_log(struct nlmsghdr *header, struct log_part *part)
+{
+	struct nlattr *attrs[AVMM_ATTR_MAX + 1];
+	int ret = parse_message(header, AVMM_CMD_GET_LOG, attrs);
+
+	if (ret)
+		return ret;
+	part->end = u64_or_0(attrs[AVMM_ATTR_LOG_END]);
+	part->offset = u64_or_0(attrs[AVMM_ATTR_LOG_OFFSET]);
+	part->text[0] = '\0';
+	if (!attrs[AVMM_ATTR_LOG_TEXT])
+		return 0;
+	if (strlen(nla_get_string(attrs[AVMM_ATTR_LOG_TEXT])) > LOG_TEXT_MAX)
+		return -EINVAL;
+	strcpy(part->text, nla_get_string(attrs[AVMM_ATTR_LOG_TEXT]));
+	return 0;
+}
+
+const char *parse_extack(struct nlmsghdr *header)
+{
+	struct nlmsgerr *error = nlmsg_data(header);
+	struct nlattr *attr;
+	int offset = sizeof(*error);
+
+	if (header->nlmsg_type != NLMSG_ERROR || nlmsg_datalen(header) < offset)
+		return NULL;
+	if (!(header->nlmsg_flags & NLM_F_ACK_TLVS))
+		return NULL;
+	/* The request is repeated in front of the attributes unless the kernel was asked not to. */
+	if (!(header->nlmsg_flags & NLM_F_CAPPED)) {
+		if (error->msg.nlmsg_len < NLMSG_HDRLEN || error->msg.nlmsg_len > (u32)nlmsg_datalen(header))
+			return NULL;
+		offset += NLMSG_ALIGN(error->msg.nlmsg_len - NLMSG_HDRLEN);
+	}
+	if (nlmsg_datalen(header) <= offset)
+		return NULL;
+	attr = nla_find((struct nlattr *)((char *)error + offset), nlmsg_datalen(header) - offset, NLMSGERR_ATTR_MSG);
+	if (!attr || nla_len(attr) < 1 || ((char *)nla_data(attr))[nla_len(attr) - 1])
+		return NULL;
+	return nla_get_string(attr);
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the module's messages say. Touches no socket: tests and a fuzzer feed it. A message may lack attributes (an
+ * older module: they read as 0) and may have unknown ones (a newer module: they are passed over).
+ */
+#ifndef AVMMCTL_MESSAGES_H
+#define AVMMCTL_MESSAGES_H
+
+#include <netlink/netlink.h>
+#include <avmm/boot.h>
+#include <avmm/shared.h>
+
+#define LOG_TEXT_MAX	8192	/* bytes of text in one message that are looked at */
+
+struct cpu_status {
+	u32 cpu;
+	u32 state;			/* enum avmm_cpu_state */
+	u32 online;
+	u64 launch_ticks;
+	u64 exit_total;
+	u64 counters[AVMM_COUNTERS];
+};
+
+struct machine_status {
+	char version[64];
+	u32 state;
+	u64 memory_total;
+	u64 memory_used;
+	u64 text_size;
+	u64 prepare_ticks;
+	u32 tsc_khz;			/* 0: not known */
+	u32 ncpus;
+	struct cpu_status cpu[AVMM_MAX_CPUS];
+};
+
+struct cpu_stats {
+	bool present;
+	u64 exits[AVMM_EXIT_REASONS];
+	u64 counters[AVMM_COUNTERS];
+};
+
+/* By Linux's CPU number. */
+struct machine_stats {
+	struct cpu_stats cpu[AVMM_MAX_CPUS];
+};
+
+struct log_part {
+	u64 end;			/* the log's length, in a dump's first message; else 0 */
+	u64 offset;			/* of text */
+	char text[LOG_TEXT_MAX + 1];	/* may be empty */
+};
+
+/* Each returns 0 or a negative errno: -EINVAL for a malformed message. Messages add to *stats. */
+int parse_status(struct nlmsghdr *header, struct machine_status *status);
+int parse_stats(struct nlmsghdr *header, struct machine_stats *stats);
+int parse_log(struct nlmsghdr *header, struct log_part *part);
+
+/* The kernel's text in an error message (extended acknowledgement), NULL if there is none. */
+const char *parse_extack(struct nlmsghdr *header);
+
+#endif

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Tables of names. */
+#include <stdio.h>
+#include <avmm/shared.h>
+#include "names.h"
+
+#define COUNT(array)	(sizeof(array) / sizeof((array)[0]))
+
+static const char *const exit_reasons[] = {
+	[0] = "Exception or NMI", [1] = "External interrupt", [2] = "Triple fault", [3] = "INIT signal",
+	[4] = "Start-up IPI", [5] = "I/O SMI", [6] = "Other SMI", [7] = "Interrupt window", [8] = "NMI window",
+	[9] = "Task switch", [10] = "CPUID", [11] = "GETSEC", [12] = "HLT", [13] = "INVD", [14] = "INVLPG",
+	[15] = "RDPMC", [16] = "RDTSC", [17] = "RSM", [18] = "VMCALL", [19] = "VMCLEAR", [20] = "VMLAUNCH",
+	[21] = "VMPTRLD", [22] = "VMPTRST", [23] = "VMREAD", [24] = "VMRESUME", [25] = "VMWRITE", [26] = "VMXOFF",
+	[27] = "VMXON", [28] = "Control-register access", [29] = "MOV DR", [30] = "I/O instruction", [31] = "RDMSR",
+	[32] = "WRMSR", [33] = "VM-entry failure: guest state", [34] = "VM-entry failure: MSR loading",
+	[36] = "MWAIT", [37] = "Monitor trap flag", [39] = "MONITOR", [40] = "PAUSE",
+	[41] = "VM-entry failure: machine check", [43] = "TPR below threshold", [44] = "APIC access",
+	[45] = "Virtualized EOI", [46] = "Access to GDTR or IDTR", [47] = "Access to LDTR or TR",
+	[48] = "EPT violation", [49] = "EPT misconfiguration", [50] = "INVEPT", [51] = "RDTSCP",
+	[52] = "VMX-preemption timer expired", [53] = "INVVPID", [54] = "WBINVD or WBNOINVD", [55] = "XSETBV",
+	[56] = "APIC write", [57] = "RDRAND", [58] = "INVPCID", [59] = "VMFUNC", [60] = "ENCLS", [61] = "RDSEED",
+	[62] = "Page-modification log full", [63] = "XSAVES", [64] = "XRSTORS", [65] = "PCONFIG",
+	[66] = "SPP-related event", [67] = "UMWAIT", [68] = "TPAUSE", [69] = "LOADIWKEY", [70] = "ENCLV",
+	[72] = "ENQCMD PASID translation failure", [73] = "ENQCMDS PASID translation failure", [74] = "Bus lock",
+	[75] = "Instruction timeout", [76] = "SEAMCALL", [77] = "TDCALL", [78] = "RDMSRLIST", [79] = "WRMSRLIST",
+};
+
+static const struct {
+	const char *name;
+	const char *text;
+} counters[AVMM_COUNTERS] = {
+	[AVMM_COUNT_NMI_CAUGHT] = { "nmi_caught", "NMIs taken for the service" },
+	[AVMM_COUNT_NMI_INJECTED] = { "nmi_injected", "NMIs given to the service" },
+	[AVMM_COUNT_MC_CAUGHT] = { "mc_caught", "machine checks passed on" },
+	[AVMM_COUNT_STRAY_WRITE] = { "stray_write", "pages of monitor memory written to" },
+	[AVMM_COUNT_UNKNOWN_MSR] = { "unknown_msr", "unknown MSRs, answered by #GP" },
+	[AVMM_COUNT_UD] = { "ud", "#UD for VMX instructions and such" },
+	[AVMM_COUNT_GP] = { "gp", "#GP for refused CR, XCR and MSR values" },
+	[AVMM_COUNT_UNKNOWN_EXIT] = { "unknown_exit", "exits for unknown reasons" },
+	[AVMM_COUNT_MESSAGE] = { "message", "interrupts raised for the module" },
+};
+
+static const char *const cpu_states[] = {
+	[AVMM_CPU_NATIVE] = "native",
+	[AVMM_CPU_SERVICE] = "service",
+	[AVMM_CPU_WAIT_SIPI] = "wait-sipi",
+	[AVMM_CPU_DEAD] = "dead",
+};
+
+static const char *const machine_states[] = { "loaded", "launched", "partly-launched" };
+
+const char *exit_reason_name(u32 reason, char *buf, size_t size)
+{
+	if (reason < COUNT(exit_reasons) && exit_reasons[reason])
+		return exit_reasons[reason];
+	snprintf(buf, size, "reason %u", reason);
+	return buf;
+}
+
+const char *counter_name(u32 counter)
+{
+	return counter < COUNT(counters) ? counters[counter].name : NULL;
+}
+
+const char *counter_text(u32 counter)
+{
+	return counter < COUNT(counters) ? counters[counter].text : NULL;
+}
+
+const char *cpu_state_name(u32 state)
+{
+	return state < COUNT(cpu_states) ? cpu_states[state] : "unknown";
+}
+
+const char *machine_state_name(u32 state)
+{
+	return state < COUNT(machine_states) ? machine_states[state] : "unknown";
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Names of the numbers that the module tells; the JSON keys and values are these and stay as they are. */
+#ifndef AVMMCTL_NAMES_H
+#define AVMMCTL_NAMES_H
+
+#include <avmm/types.h>
+
+/* Basic exit reason, Intel SDM volume 3, appendix C; "reason N" in buf where it has no name. */
+const char *exit_reason_name(u32 reason, char *buf, size_t size);
+
+const char *counter_name(u32 counter);		/* enum avmm_counter; NULL: not known here */
+const char *counter_text(u32 counter);		/* the same for people */
+const char *cpu_state_name(u32 state);		/* enum avmm_cpu_state; "unknown" for others */
+const char *machine_state_name(u32 state);	/* AVMM_ATTR_STATE; "unknown" for others */
+
+#endif

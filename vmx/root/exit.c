@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * VM exits: a row per basic exit reason says who handles it. Handlers of instructions either advance RIP or inject a
+ * fault; the others leave RIP alone, so that the instruction runs again.
+ */
+#include <avmm/x86.h>
+#include <vmx/root/insn.h>
+#include <vmx/root/root.h>
+#include <vmx/root/upcalls.h>
+#include <vmx/vmcs.h>
+
+/* Read by entry.S when VMRESUME itself fails. */
+const u64 vmx_entry_stack_offset = __builtin_offsetof(struct cpu, service.stack);
+
+void __attribute__((noreturn, used)) vmx_entry_failed(void)
+{
+	core_panic("VMRESUME failed, VM-instruction error", vmread(VMCS_INSTR_ERROR));
+}
+
+static void exit_cpuid(struct vcpu *v)
+{
+	core_cpuid(v, vmread(VMCS_GUEST_CR4));
+	vmx_skip_instruction();
+}
+
+static void exit_invd(struct vcpu *v)
+{
+	(void)v;
+	/* INVD would drop the monitor's own dirty lines; writing back is what every OS can live with */
+	asm volatile("wbinvd" : : : "memory");
+	vmx_skip_instruction();
+}
+
+static void exit_rdmsr(struct vcpu *v)
+{
+	u64 value;
+
+	if (!core_rdmsr(v, (u32)v->gpr[RCX], &value)) {
+		vmx_inject_gp(v);
+		return;
+	}
+	v->gpr[RAX] = (u32)value;
+	v->gpr[RDX] = value >> 32;
+	vmx_skip_instruction();
+}
+
+static void exit_wrmsr(struct vcpu *v)
+{
+	u64 value = v->gpr[RDX] << 32 | (u32)v->gpr[RAX];
+
+	if (!core_wrmsr(v, (u32)v->gpr[RCX], value)) {
+		vmx_inject_gp(v);
+		return;
+	}
+	vmx_skip_instruction();
+}
+
+static void exit_vmcall(struct vcpu *v)
+{
+	if (!v->service || !vmx_guest_cpl0_64() || !core_hypercall(v)) {
+		vmx_inject_ud(v);
+		return;
+	}
+	vmx_skip_instruction();
+}
+
+static void exit_ept_violation(struct vcpu *v)
+{
+	vmx_reinject();
+	core_ept_violation(v, vmread(VMCS_GUEST_PHYS_ADDR), vmread(VMCS_EXIT_QUALIFICATION));
+}
+
+static void exit_ept_misconfig(struct vcpu *v)
+{
+	(void)v;
+	core_panic("EPT misconfiguration at guest-physical address", vmread(VMCS_GUEST_PHYS_ADDR));
+}
+
+/* No control that could lead here is on. The instruction, if it is one, looks privileged to the guest. */
+static void exit_unknown(struct vcpu *v)
+{
+	u32 reason = vmread(VMCS_EXIT_REASON);
+
+	cpu_count(v->cpu, AVMM_COUNT_UNKNOWN_EXIT);
+	core_log("CPU %u: unknown exit reason %u, qualification %lx, rip %lx", v->cpu->number, reason & 0xffff,
+		 vmread(VMCS_EXIT_QUALIFICATION), vmread(VMCS_GUEST_RIP));
+	vmx_inject_gp(v);
+}
+
+static void (*const exit_table[])(struct vcpu *v) = {
+	[VMX_REASON_EXCEPTION_NMI]	= vmx_exit_exception_nmi,
+	[VMX_REASON_TRIPLE_FAULT]	= core_triple_fault,
+	[VMX_REASON_INIT]		= vmx_exit_init,
+	[VMX_REASON_SIPI]		= vmx_exit_sipi,
+	[VMX_REASON_NMI_WINDOW]		= vmx_exit_nmi_window,
+	[VMX_REASON_CPUID]		= exit_cpuid,
+	[VMX_REASON_GETSEC]		= vmx_inject_ud,
+	[VMX_REASON_INVD]		= exit_invd,
+	[VMX_REASON_VMCALL]		= exit_vmcall,
+	[VMX_REASON_VMCLEAR]		= vmx_inject_ud,
+	[VMX_REASON_VMLAUNCH]		= vmx_inject_ud,
+	[VMX_REASON_VMPTRLD]		= vmx_inject_ud,
+	[VMX_REASON_VMPTRST]		= vmx_inject_ud,
+	[VMX_REASON_VMREAD]		= vmx_inject_ud,
+	[VMX_REASON_VMRESUME]		= vmx_inject_ud,
+	[VMX_REASON_VMWRITE]		= vmx_inject_ud,
+	[VMX_REASON_VMXOFF]		= vmx_inject_ud,
+	[VMX_REASON_VMXON]		= vmx_inject_ud,
+	[VMX_REASON_CR_ACCESS]		= vmx_exit_cr_access,
+	[VMX_REASON_RDMSR]		= exit_rdmsr,
+	[VMX_REASON_WRMSR]		= exit_wrmsr,
+	[VMX_REASON_EPT_VIOLATION]	= exit_ept_violation,
+	[VMX_REASON_EPT_MISCONFIG]	= exit_ept_misconfig,
+	[VMX_REASON_INVEPT]		= vmx_inject_ud,
+	[VMX_REASON_INVVPID]		= vmx_inject_ud,
+	[VMX_REASON_XSETBV]		= vmx_exit_xsetbv,
+	[VMX_REASON_VMFUNC]		= vmx_inject_ud,
+};
+
+#define EXIT_ROWS (sizeof(exit_table) / sizeof(exit_table[0]))
+
+_Static_assert(EXIT_ROWS <= AVMM_EXIT_REASONS, "the statistics have a counter for every row");
+_Static_assert(__builtin_offsetof(struct vcpu, stack) == 128, "entry.S has the offset");
+
+struct vcpu *vmx_exit(struct vcpu *v)
+{
+	u32 reason = vmread(VMCS_EXIT_REASON);
+	struct cpu *cpu = v->cpu;
+
+	/* an entry that failed after its checks: only the first one, at the launch, can; Linux gets the reason */
+	if (reason & VMX_EXIT_ENTRY_FAILED)
+		vmx_leave(cpu, reason);
+
+	if (reason < EXIT_ROWS && exit_table[reason]) {
+		cpu->stats->exits[reason]++;
+		exit_table[reason](v);
+	} else {
+		exit_unknown(v);
+	}
+
+	if (cpu->event.any)
+		vmx_deliver_events(cpu);
+	return v;
+}

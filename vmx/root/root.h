@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the files of vmx/root offer to each other and to the monitor's core. All of it runs in root operation. */
+#ifndef VMX_ROOT_ROOT_H
+#define VMX_ROOT_ROOT_H
+
+#include <vmx/root/cpu.h>
+
+/* entry.S: where a VM exit arrives; the NMI handler that the core puts into its IDT. */
+void vmx_exit_entry(void);
+
+/* exit.c: handles the exit of the current VMCS and returns the vCPU to enter. */
+struct vcpu *vmx_exit(struct vcpu *v);
+
+/* instr.c */
+void vmx_skip_instruction(void);
+bool vmx_guest_cpl0_64(void);
+
+/* inject.c: for the next entry. A second event in the same exit replaces the first only where the SDM makes #DF. */
+void vmx_inject_ud(struct vcpu *v);
+void vmx_inject_gp(struct vcpu *v);
+void vmx_reinject(void);
+
+/* nmi.c */
+void vmx_root_nmi(struct cpu *cpu);
+void vmx_root_mc(struct cpu *cpu);
+void vmx_deliver_events(struct cpu *cpu);
+void vmx_exit_nmi_window(struct vcpu *v);
+void vmx_exit_exception_nmi(struct vcpu *v);
+
+/* cr.c: control registers and XCR0. */
+void vmx_exit_cr_access(struct vcpu *v);
+void vmx_exit_xsetbv(struct vcpu *v);
+
+/* startup.c: INIT and SIPI of a service CPU. */
+void vmx_exit_init(struct vcpu *v);
+void vmx_exit_sipi(struct vcpu *v);
+
+/* leave.c: this CPU goes back to the bare machine, with RAX = result. Does not return. */
+void vmx_leave(struct cpu *cpu, u64 result) __attribute__((noreturn));
+
+/* setup.c: the monitor's part of the VMCS set-up, at init time. */
+void vmx_msr_bitmap(u8 *bitmap);
+u32 vmx_revision(void);
+
+#endif

@@ -423,6 +423,7 @@ static void user_partition(void **state)
 static void check_finds_what_breaks_a_rule(void **state)
 {
 	static const struct ept_rule rules[] = { { 0x5000, 0x1000, EPT_R }, { 0x4000, 0x4000, 0 } };
+	static const struct ept_rule halves[] = { { 0, MIB, EPT_RWX }, { 3 * MIB, MIB, EPT_RWX } };
 	struct machine m;
 
 	(void)state;
@@ -439,6 +440,12 @@ static void check_finds_what_breaks_a_rule(void **state)
 	assert_int_equal(ept_check(&m.ept, rules, 2, EPT_RW), 0x1000);
 	assert_int_equal(ept_map(&m.ept, GIB, 0, GIB, EPT_R, MTRR_WB), 0);	/* a large page over a small secret */
 	assert_int_equal(ept_check(&m.ept, rules, 2, EPT_RWX), GIB);
+	assert_int_equal(ept_unmap(&m.ept, 0, 2 * GIB), 0);
+	assert_int_equal(ept_map(&m.ept, 0, 0, 2 * MIB, EPT_R, MTRR_WB), 0);	/* begins in what is allowed */
+	assert_int_equal(ept_check(&m.ept, halves, 2, 0), 0);
+	assert_int_equal(ept_map(&m.ept, 2 * MIB, 2 * MIB, 2 * MIB, EPT_R, MTRR_WB), 0);	/* and ends there */
+	assert_int_equal(ept_unmap(&m.ept, 0, 2 * MIB), 0);
+	assert_int_equal(ept_check(&m.ept, halves, 2, 0), 2 * MIB);
 	supplier_free(&m.supplier);
 }
 
@@ -505,6 +512,7 @@ static void wrong_calls_are_refused(void **state)
 	assert_int_equal(ept_unmap(&m.ept, 0, (1ull << 48) + 0x1000), -EINVAL);
 	assert_int_equal(ept_replace(&m.ept, 0, 0x1000, TOP), -EINVAL);
 	assert_int_equal(m.ept.tables, 1);
+	assert_int_equal(ept_map(&m.ept, 0, 0, 0x1000, EPT_R, MTRR_WB), 0);
 	assert_int_equal(ept_walk(&m.ept, 1ull << 48).entry, 0);
 	supplier_free(&m.supplier);
 }

@@ -7,17 +7,12 @@
 #ifndef LAB_H
 #define LAB_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <time.h>
+
+#include <avmm/types.h>
 
 #define NS_PER_S	1000000000ull
 #define NS_PER_MS	1000000ull
-
-typedef uint8_t u8;
-typedef uint32_t u32;
-typedef uint64_t u64;
 
 /* options: more letters for getopt(), with their handler; usage: their text, NULL if there are none */
 void lab_start(int argc, char **argv, const char *options, void (*handler)(int letter, const char *value),

@@ -117,7 +117,7 @@ static int take_irq(unsigned int cpu)
 		return irq;
 	err = request_irq(irq, on_message, IRQF_NOBALANCING, "avmm", &irqs[cpu]);
 	if (err) {
-		irq_domain_free_irqs(irq, 1);
+		irq_dispose_mapping(irq);
 		return err;
 	}
 	irqs[cpu] = irq;
@@ -127,7 +127,7 @@ static int take_irq(unsigned int cpu)
 static void give_irq(unsigned int cpu)
 {
 	free_irq(irqs[cpu], &irqs[cpu]);
-	irq_domain_free_irqs(irqs[cpu], 1);
+	irq_dispose_mapping(irqs[cpu]);
 	irqs[cpu] = 0;
 }
 

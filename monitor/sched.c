@@ -354,6 +354,9 @@ void sched_sleep(struct sched *s, enum sched_who who, u64 until, u64 now)
 		s->boost_left = 0;
 	} else {
 		s->yield_left = 0;
+		/* Nobody is left whom an interrupt could rob. */
+		if (s->defer_at != SCHED_NEVER && !(s->side[SCHED_SERVICE].state & SCHED_THROTTLED))
+			s->defer_at = now;
 	}
 	/* Time not wanted is not saved up. */
 	if (side->lag > side->limit)
@@ -392,19 +395,20 @@ bool sched_directed_yield(struct sched *s, u64 now)
 	return true;
 }
 
-/* A device or a tick waits for a cap's next period, or until the service owes less than a request, at most 4 ms. */
+/* A device or a tick waits for a cap's next period, or until the service has paid for its window, at most 4 ms. */
 static u64 not_before(const struct sched *s)
 {
 	const struct sched_side *service = &s->side[SCHED_SERVICE];
+	s64 price = s->window * s->side[SCHED_USER].weight;
 	s64 room = service->lag + service->room;
 
 	if (s->defer_at != SCHED_NEVER)
 		return s->defer_at;
 	if (service->state & SCHED_THROTTLED)
 		return s->period_end;
-	if (room > 0)
+	if (room >= price)
 		return s->last;
-	return later(s->last, min_u64((u64)-room / service->weight + s->window, us(s, SCHED_DEFER)));
+	return later(s->last, min_u64((u64)(price - room) / service->weight + 1, us(s, SCHED_DEFER)));
 }
 
 u64 sched_service_interrupt(struct sched *s, enum sched_irq kind, u64 now)
@@ -605,10 +609,10 @@ enum sched_who sched_pick(struct sched *s, enum sched_safety safety, u64 now)
 
 u64 sched_enter(struct sched *s, u64 now)
 {
-	if (now >= s->last) {
-		s->time[s->owner] += now - s->last;
-		s->last = now;
-	}
+	if (now - s->last >= s->period_end - s->last)
+		cross(s, now);
+	s->time[s->owner] += now - s->last;
+	s->last = now;
 	s->owner = s->cur;
 	return min_u64(later(s->last, s->length), s->limit);
 }

@@ -3,7 +3,7 @@
 #include "core.h"
 
 struct symbol {
-	u32 offset;	/* from the start of the image, ascending */
+	u32 offset;	/* from the start of text, ascending */
 	u32 name;	/* offset into symbol_names */
 };
 
@@ -16,7 +16,7 @@ extern const char image_text[], image_text_end[];
 const char *symbol_name(u64 address, u64 *offset)
 {
 	u32 low = 0, high = symbol_count;
-	u64 at = address - AVMM_MONITOR_BASE;
+	u64 at = address - (u64)image_text;
 
 	if (address < (u64)image_text || address >= (u64)image_text_end || !symbol_count)
 		return NULL;

@@ -20,7 +20,7 @@
 #define AVMM_MONITOR_BASE	AVMM_ADDRESS(0xffff800000000000)	/* Linux leaves this hole to hypervisors */
 #define AVMM_SHARED_BASE	AVMM_ADDRESS(0xffff804000000000)
 #define AVMM_WINDOW_BASE	AVMM_ADDRESS(0xffff808000000000)	/* per-CPU mapping window */
-#define AVMM_APIC_BASE		0xffff80c000000000ul	/* the local APIC's registers, uncached */
+#define AVMM_APIC_BASE		AVMM_ADDRESS(0xffff80c000000000)	/* the local APIC's registers, uncached */
 
 #define AVMM_IMAGE_MAGIC	0x314d4e4f4d4d5641ull	/* "AVMMNOM1" */
 #define AVMM_MAX_BLOCKS		64

@@ -48,8 +48,9 @@ static bool get_control_register(const struct vmx_caps_input *input, unsigned in
 		*value = input->cr4;
 		return input->cr_valid;
 	case VMX_WORD_VMXE:
-		*value = input->vmx_owner ? CR4_VMXE : input->cr4 & CR4_VMXE;
-		return input->vmx_owner || input->cr_valid;
+		/* Who cannot see the register may know who holds VMX; who can, trusts it. */
+		*value = input->cr_valid ? input->cr4 & CR4_VMXE : CR4_VMXE;
+		return input->cr_valid || input->vmx_owner;
 	case VMX_WORD_CR0_CONFLICT:
 		*value = conflict(input->cr0, msr[VMX_MSR_CR0_FIXED0], msr[VMX_MSR_CR0_FIXED1]);
 		return input->cr_valid && valid[VMX_MSR_CR0_FIXED0] && valid[VMX_MSR_CR0_FIXED1];

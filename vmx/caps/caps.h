@@ -58,7 +58,7 @@ struct vmx_caps_input {
 	bool cr_valid;			/* cr0 and cr4 are known: in the kernel only */
 	u64 cr0;
 	u64 cr4;
-	const char *vmx_owner;		/* who holds VMX, e.g. "kvm_intel"; NULL: nobody, or not known */
+	const char *vmx_owner;		/* who holds VMX, or would if CR4.VMXE is set: "kvm_intel"; NULL: not known */
 };
 
 /* How to read the CPU that the question is about; rdmsr() returns false where the register cannot be read. */
@@ -77,7 +77,7 @@ enum vmx_caps_word {
 	VMX_WORD_ENTRY,
 	VMX_WORD_FEATURE_CONTROL,	/* as it will be: AVMM completes a register that firmware left unlocked */
 	VMX_WORD_CR4,
-	VMX_WORD_VMXE,			/* CR4.VMXE, or that somebody is known to hold VMX */
+	VMX_WORD_VMXE,			/* CR4.VMXE; where that cannot be seen, whether an owner is known */
 	VMX_WORD_CR0_CONFLICT,		/* bits of CR0 that have a value not allowed in VMX operation */
 	VMX_WORD_CR4_CONFLICT,		/* likewise, with VMXE taken as set */
 	VMX_WORD_CPUID,			/* CPUID leaf n, register r: VMX_WORD_CPUID + n * VMX_REG_COUNT + r */

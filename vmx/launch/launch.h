@@ -63,7 +63,7 @@ const char *vmx_launch_error_text(enum vmx_launch_error error);
 /* Calls init of the image on the monitor's page tables, with interrupts off, on this CPU's data page. */
 int vmx_call_monitor(struct avmm_leave *leave, u64 cr3, u64 function, void *argument);
 
-/* The code that must be mapped on both sides, page-aligned. */
-extern const char vmx_trampoline[], vmx_trampoline_end[], vmx_trampoline_leave[];
+/* The page of code that must be mapped on both sides, and where the monitor jumps to in it. */
+extern const char vmx_trampoline[], vmx_trampoline_leave[];
 
 #endif

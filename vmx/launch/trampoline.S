@@ -16,7 +16,37 @@
 #define TSS_BUSY_BIT 41
 
 	.text
-	.balign 4096
+/*
+ * u32 vmx_launch_enter(void): VMLAUNCH with this very place as the guest's RIP and stack. Returns 0 as the guest,
+ * ~0 after VMfail, or the exit reason of a failed entry, which the monitor puts into RAX on its way back here.
+ */
+SYM_CODE_START(vmx_launch_enter)
+	AVMM_UNWIND_HINT
+	push	%rbx
+	push	%rbp
+	push	%r12
+	push	%r13
+	push	%r14
+	push	%r15
+	mov	$0x681c, %eax		/* guest RSP */
+	vmwrite	%rsp, %rax
+	mov	$0x681e, %eax		/* guest RIP */
+	lea	1f(%rip), %rcx
+	vmwrite	%rcx, %rax
+	xor	%eax, %eax
+	vmlaunch
+	or	$-1, %eax
+1:	ENDBR
+	pop	%r15
+	pop	%r14
+	pop	%r13
+	pop	%r12
+	pop	%rbp
+	pop	%rbx
+	AVMM_RET
+SYM_CODE_END(vmx_launch_enter)
+
+	.balign 4096, 0xcc
 	.globl vmx_trampoline
 vmx_trampoline:
 
@@ -158,36 +188,3 @@ SYM_CODE_START(vmx_trampoline_mc)
 	pop	%rax
 	iretq
 SYM_CODE_END(vmx_trampoline_mc)
-	.globl vmx_trampoline_end
-vmx_trampoline_end:
-	.balign 4096
-
-/*
- * u32 vmx_launch_enter(void): VMLAUNCH with this very place as the guest's RIP and stack. Returns 0 as the guest,
- * ~0 after VMfail, or the exit reason of a failed entry, which the monitor puts into RAX on its way back here.
- */
-SYM_CODE_START(vmx_launch_enter)
-	AVMM_UNWIND_HINT
-	push	%rbx
-	push	%rbp
-	push	%r12
-	push	%r13
-	push	%r14
-	push	%r15
-	mov	$0x681c, %eax		/* guest RSP */
-	vmwrite	%rsp, %rax
-	mov	$0x681e, %eax		/* guest RIP */
-	lea	1f(%rip), %rcx
-	vmwrite	%rcx, %rax
-	xor	%eax, %eax
-	vmlaunch
-	or	$-1, %eax
-1:	ENDBR
-	pop	%r15
-	pop	%r14
-	pop	%r13
-	pop	%r12
-	pop	%rbp
-	pop	%rbx
-	AVMM_RET
-SYM_CODE_END(vmx_launch_enter)

@@ -26,7 +26,7 @@ for test in "$@"; do
 	if [ "$bad" -eq 0 ] && { [ "$status" -ne 0 ] || [ "$ok" -lt "$plan" ] || [ "$plan" -eq 0 ]; }; then
 		bad=1
 	fi
-	[ "$bad" -eq 0 ] || sed "s/^/$test: /" "$log"
+	[ "$bad" -eq 0 ] || sed "/^ok /d; s/^/$test: /" "$log"
 	echo "$test: $ok passed, $bad failed"
 	passed=$((passed + ok))
 	failed=$((failed + bad))

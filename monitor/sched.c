@@ -109,8 +109,8 @@ static void configure(struct sched *s)
 
 		side->request = request_of(s, i);
 		side->done = side->request - s->window;
-		side->limit = side->request * SCHED_WHOLE;
 		side->room = side->request * s->side[!i].weight;
+		side->limit = max_s64(side->request * SCHED_WHOLE, side->room + s->window * s->side[!i].weight);
 	}
 	for (i = 0; i < SCHED_SIDES; i++)
 		set_lag(s, i, max_s64(s->side[i].lag, -s->side[i].room));

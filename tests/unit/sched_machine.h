@@ -46,7 +46,7 @@ static inline void sched_check_choice(const struct sched *s, u32 who, u64 end)
 	sched_check(s);
 	CHECK(who == s->cur && who <= SCHED_IDLE);
 	CHECK(end > s->last || end == s->limit);
-	if (s->grace)
+	if (s->grace || end <= s->last)		/* the monitor took so long that the next decision is due */
 		return;
 	if (who == SCHED_IDLE) {
 		CHECK(s->side[0].state != SCHED_RUNNABLE && s->side[1].state != SCHED_RUNNABLE);
@@ -173,10 +173,12 @@ static inline void machine_events(struct machine *m)
 		m->irq_pending = true;
 		m->irqs++;
 		m->irq_at = next_at(m, m->irq_gap);
-		if (m->running == SCHED_USER)
-			sched_service_interrupt(&m->s, m->irq_kind, m->now);
-		else if (m->running == SCHED_IDLE)
+		if (m->running == SCHED_SERVICE)
+			m->irq_pending = false;
+		else if (m->running == SCHED_IDLE && m->guest[SCHED_SERVICE].asleep)
 			sched_wake(&m->s, SCHED_SERVICE, m->now);
+		else
+			sched_service_interrupt(&m->s, m->irq_kind, m->now);
 	}
 	if (m->boost_at <= m->now) {
 		sched_boost(&m->s, m->now);

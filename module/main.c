@@ -157,6 +157,7 @@ static int launch_this_cpu(unsigned int cpu)
 		show_vmxe(true);
 		cpus[cpu].launched = true;
 		cpus[cpu].launch_ticks = result.ticks;
+		avmm_shared_stats_rw(cpu)->state = AVMM_CPU_SERVICE;
 	}
 	local_irq_restore(flags);
 	if (result.error == VMX_LAUNCH_OK)

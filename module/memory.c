@@ -248,6 +248,11 @@ const struct avmm_log *avmm_shared_log(void)
 	return avmm_memory.shared_ro;
 }
 
+struct avmm_cpu_stats *avmm_shared_stats_rw(unsigned int cpu)
+{
+	return avmm_memory.shared_rw + (AVMM_LOG_PAGES + cpu) * PAGE_SIZE;
+}
+
 const struct avmm_cpu_stats *avmm_shared_stats(unsigned int cpu)
 {
 	if (!avmm_memory.shared_ro || cpu >= ncpus())

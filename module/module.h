@@ -29,6 +29,9 @@ void avmm_memory_release(void);
 /* Gives back the shared pages too. */
 void avmm_memory_exit(void);
 
+/* The statistics page of a CPU for the module's own marks; only before the monitor writes there. */
+struct avmm_cpu_stats *avmm_shared_stats_rw(unsigned int cpu);
+
 /* space.c: the monitor's page tables, built in its own blocks. */
 int avmm_space_build(const struct avmm_image_header *image);
 

@@ -6,6 +6,7 @@
 
 #define ENOSYS 38
 #define EINVAL 22
+#define DEEPER_THAN_THE_STACK 100000
 
 #ifdef AVMM_DEBUG
 static u64 __attribute__((noinline)) recurse(u64 depth)
@@ -13,7 +14,7 @@ static u64 __attribute__((noinline)) recurse(u64 depth)
 	volatile u64 local[64];
 
 	local[depth % 64] = depth;
-	return recurse(depth + 1) + local[depth % 64];
+	return depth < DEEPER_THAN_THE_STACK ? recurse(depth + 1) + local[depth % 64] : 0;
 }
 
 s64 debug_fault(u64 which)

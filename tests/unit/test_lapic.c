@@ -355,8 +355,8 @@ static void x2apic_state(void **state)
 	assert_int_equal(msr(18, 0x802), 18);
 	assert_int_equal(msr(18, 0x80d), 1 << 16 | 1 << 2);
 	assert_int_equal(msr(18, 0x808), 0x20);		/* the rest stays */
-	assert_true(set_msr(18, 0x830, 0x12345678004000ull | 0x41));
-	assert_int_equal(msr(18, 0x830), 0x12345678004000ull | 0x41);
+	assert_true(set_msr(18, 0x830, 0x1234567800004000ull | 0x41));
+	assert_int_equal(msr(18, 0x830), 0x1234567800004000ull | 0x41);
 	lapic_take_init(&all.lapic[18]);
 	assert_int_equal(msr(18, 0x1b), BASE_X2APIC);
 	assert_int_equal(msr(18, 0x80d), 1 << 16 | 1 << 2);

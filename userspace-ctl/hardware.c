@@ -206,7 +206,7 @@ static bool module_is_there(const char *module, struct vmx_owner *owner)
 
 void find_vmx_owner(struct vmx_owner *owner)
 {
-	static const char *const modules[] = { "kvm_intel", "vboxdrv", "vmmon" };
+	static const char *const modules[] = { "kvm_intel", "vboxdrv", "vmmon", "jailhouse" };
 	size_t i;
 
 	memset(owner, 0, sizeof(*owner));

@@ -115,6 +115,15 @@ class Machine:
 
     def run(self, command, timeout=60, check=True):
         """Run COMMAND in a fresh shell; raise unless it ends with status 0 (check=False: return the status)."""
+        n = self.fire(command)
+        output, match = self._expect(rf'<E:{n}:(\d+)>', timeout, command)
+        result = Result(output, int(match.group(1)))
+        if check and result.status:
+            raise CommandFailed(command, result)
+        return result
+
+    def fire(self, command):
+        """Start COMMAND and do not wait: for those that end the machine. Only wait_* and stop may follow."""
         self._number += 1
         n = self._number
         text = base64.b64encode(command.encode() + b'\n').decode()
@@ -123,11 +132,7 @@ class Machine:
             self._expect(rf'<A:{n}>\r?\n', 30, command)
         self._send(f'x {n}\n')
         self._expect(rf'<B:{n}>\r?\n', 30, command)
-        output, match = self._expect(rf'<E:{n}:(\d+)>', timeout, command)
-        result = Result(output, int(match.group(1)))
-        if check and result.status:
-            raise CommandFailed(command, result)
-        return result
+        return n
 
     def out(self, command, timeout=60):
         return self.run(command, timeout).output.strip()
@@ -206,7 +211,7 @@ class Machine:
         return last or f'status {self.emulator.process.returncode}'
 
     def expect_poweroff(self, command='sync; sleep 1; poweroff -f', timeout=60):
-        self.background(command)
+        self.fire(command)
         if not self.emulator.wait_end(timeout):
             raise TimedOut(f'{self.name}: not off after {timeout} s\n{self.last_words()}')
         self.broken = True

@@ -25,7 +25,7 @@ static inline void random_fixed(u64 *seed, struct avmm_mtrr *mtrr)
 /* Contiguous masks, bases aligned to their size: what the SDM asks of software. */
 static inline void random_mtrr(u64 *seed, struct avmm_mtrr *mtrr, u32 phys_bits)
 {
-	u32 i, n = random_below(seed, 11);
+	u32 i, n = random_below(seed, random_below(seed, 8) ? 11 : AVMM_MAX_VAR_MTRRS + 1);
 
 	memset(mtrr, 0, sizeof(*mtrr));
 	mtrr->cap = n | (random_below(seed, 4) ? MTRR_CAP_FIX : 0);

@@ -50,6 +50,11 @@ static void ranges_beyond_the_count_are_not_there(void **state)
 	assert_int_equal(mtrr_type(&mtrr, 0x80000000), MTRR_WB);
 	mtrr.cap = 0xff;	/* more than the structure holds */
 	assert_int_equal(mtrr_type(&mtrr, 0x80000000), MTRR_UC);
+	set_range(&mtrr, AVMM_MAX_VAR_MTRRS - 1, 0x40000000, 0x40000000, MTRR_UC);
+	assert_int_equal(mtrr_type(&mtrr, 0x40000000), MTRR_UC);
+	assert_false(mtrr_uniform(&mtrr, 0, 1ull << 31));
+	mtrr.cap = AVMM_MAX_VAR_MTRRS - 1;
+	assert_int_equal(mtrr_type(&mtrr, 0x40000000), MTRR_WB);
 }
 
 static void fixed_ranges(void **state)

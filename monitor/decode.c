@@ -54,14 +54,13 @@ struct row {
 	u16 how;	/* ROW_* */
 };
 
-#define ROW(op, how)	{									\
-		op,										\
-		((how) & ROW_TO_MEM ? DECODED_TO_MEMORY : 0) | (BIT(op) & RFLAGS_OPS ? DECODED_RFLAGS : 0),	\
-		how,										\
-	}
-#define PSEUDO_ROW(op, number)	{ op, 0, number }
+#define ROW_FLAGS(op, how) \
+	(((how) & ROW_TO_MEM ? DECODED_TO_MEMORY : 0) | (BIT(op) & RFLAGS_OPS ? DECODED_RFLAGS : 0))
+#define ROW(op, how)	{ op, ROW_FLAGS(op, how), how }
+#define GROUP(number)	{ ROW_GROUP, 0, number }
+#define PREFIX		{ ROW_PREFIX, 0, 0 }
 
-static const struct row no_row = PSEUDO_ROW(OP_NONE, 0);
+static const struct row no_row = { OP_NONE, 0, 0 };
 
 enum { GROUP_80, GROUP_81, GROUP_83, GROUP_8F, GROUP_C6, GROUP_C7, GROUP_F6, GROUP_F7, GROUP_FE, GROUP_FF, GROUP_BA };
 
@@ -100,33 +99,33 @@ static const struct row groups[][8] = {
 };
 
 #define OPERANDS(opcode, op)					\
-	[(opcode) + 0] = ROW(op, ROW_TO_MEM | ROW_BYTE),		\
+	[(opcode) + 0] = ROW(op, ROW_TO_MEM | ROW_BYTE),	\
 	[(opcode) + 1] = ROW(op, ROW_TO_MEM),			\
-	[(opcode) + 2] = ROW(op, ROW_BYTE),			\
+	[(opcode) + 2] = ROW(op, ROW_BYTE),		\
 	[(opcode) + 3] = ROW(op, 0)
 
 static const struct row one_byte[256] = {
 	OPERANDS(0x00, OP_ADD), OPERANDS(0x08, OP_OR), OPERANDS(0x10, OP_ADC), OPERANDS(0x18, OP_SBB),
 	OPERANDS(0x20, OP_AND), OPERANDS(0x28, OP_SUB), OPERANDS(0x30, OP_XOR), OPERANDS(0x38, OP_CMP),
-	[0x0f] = PSEUDO_ROW(ROW_ESCAPE, 0),
-	[0x26] = PSEUDO_ROW(ROW_PREFIX, 0), [0x2e] = PSEUDO_ROW(ROW_PREFIX, 0), [0x36] = PSEUDO_ROW(ROW_PREFIX, 0), [0x3e] = PSEUDO_ROW(ROW_PREFIX, 0),
-	[0x40 ... 0x4f] = PSEUDO_ROW(ROW_REX, 0),
+	[0x0f] = { ROW_ESCAPE, 0, 0 },
+	[0x26] = PREFIX, [0x2e] = PREFIX, [0x36] = PREFIX, [0x3e] = PREFIX,
+	[0x40 ... 0x4f] = { ROW_REX, 0, 0 },
 	[0x63] = ROW(OP_MOVSX, ROW_EXTEND32),
-	[0x64 ... 0x67] = PSEUDO_ROW(ROW_PREFIX, 0),
-	[0x80] = PSEUDO_ROW(ROW_GROUP, GROUP_80), [0x81] = PSEUDO_ROW(ROW_GROUP, GROUP_81), [0x83] = PSEUDO_ROW(ROW_GROUP, GROUP_83),
+	[0x64 ... 0x67] = PREFIX,
+	[0x80] = GROUP(GROUP_80), [0x81] = GROUP(GROUP_81), [0x83] = GROUP(GROUP_83),
 	[0x84] = ROW(OP_TEST, ROW_TO_MEM | ROW_BYTE), [0x85] = ROW(OP_TEST, ROW_TO_MEM),
 	[0x86] = ROW(OP_XCHG, ROW_TO_MEM | ROW_BYTE), [0x87] = ROW(OP_XCHG, ROW_TO_MEM),
 	OPERANDS(0x88, OP_MOV),
-	[0x8f] = PSEUDO_ROW(ROW_GROUP, GROUP_8F),
+	[0x8f] = GROUP(GROUP_8F),
 	[0xa0] = ROW(OP_MOV, ROW_OFFSET | ROW_BYTE), [0xa1] = ROW(OP_MOV, ROW_OFFSET),
 	[0xa2] = ROW(OP_MOV, ROW_OFFSET | ROW_TO_MEM | ROW_BYTE), [0xa3] = ROW(OP_MOV, ROW_OFFSET | ROW_TO_MEM),
 	[0xa4] = ROW(OP_MOVS, ROW_STRING | ROW_BYTE), [0xa5] = ROW(OP_MOVS, ROW_STRING),
 	[0xaa] = ROW(OP_STOS, ROW_STRING | ROW_BYTE), [0xab] = ROW(OP_STOS, ROW_STRING),
 	[0xac] = ROW(OP_LODS, ROW_STRING | ROW_BYTE), [0xad] = ROW(OP_LODS, ROW_STRING),
-	[0xc6] = PSEUDO_ROW(ROW_GROUP, GROUP_C6), [0xc7] = PSEUDO_ROW(ROW_GROUP, GROUP_C7),
-	[0xf0] = PSEUDO_ROW(ROW_PREFIX, 0), [0xf2] = PSEUDO_ROW(ROW_PREFIX, 0), [0xf3] = PSEUDO_ROW(ROW_PREFIX, 0),
-	[0xf6] = PSEUDO_ROW(ROW_GROUP, GROUP_F6), [0xf7] = PSEUDO_ROW(ROW_GROUP, GROUP_F7),
-	[0xfe] = PSEUDO_ROW(ROW_GROUP, GROUP_FE), [0xff] = PSEUDO_ROW(ROW_GROUP, GROUP_FF),
+	[0xc6] = GROUP(GROUP_C6), [0xc7] = GROUP(GROUP_C7),
+	[0xf0] = PREFIX, [0xf2] = PREFIX, [0xf3] = PREFIX,
+	[0xf6] = GROUP(GROUP_F6), [0xf7] = GROUP(GROUP_F7),
+	[0xfe] = GROUP(GROUP_FE), [0xff] = GROUP(GROUP_FF),
 };
 
 static const struct row two_byte[256] = {
@@ -142,7 +141,7 @@ static const struct row two_byte[256] = {
 	[0xb3] = ROW(OP_BTR, ROW_TO_MEM), [0xbb] = ROW(OP_BTC, ROW_TO_MEM),
 	[0xb0] = ROW(OP_CMPXCHG, ROW_TO_MEM | ROW_BYTE), [0xb1] = ROW(OP_CMPXCHG, ROW_TO_MEM),
 	[0xb6] = ROW(OP_MOVZX, ROW_EXTEND8), [0xb7] = ROW(OP_MOVZX, ROW_EXTEND16),
-	[0xba] = PSEUDO_ROW(ROW_GROUP, GROUP_BA),
+	[0xba] = GROUP(GROUP_BA),
 	[0xbe] = ROW(OP_MOVSX, ROW_EXTEND8), [0xbf] = ROW(OP_MOVSX, ROW_EXTEND16),
 	[0xc0] = ROW(OP_XADD, ROW_TO_MEM | ROW_BYTE), [0xc1] = ROW(OP_XADD, ROW_TO_MEM),
 	[0xc3] = ROW(OP_MOV, ROW_TO_MEM | ROW_DWORD | ROW_ON_NONE),			/* movnti */

@@ -58,7 +58,7 @@ static inline void put_register(const struct decoded *d, struct execution *e, u6
 		put(reg, d->reg_size, value);
 }
 
-u64 decoded_offset(const struct decoded *d, const struct execution *e)
+static inline u64 offset_of(const struct decoded *d, const struct execution *e)
 {
 	u64 offset = (u64)d->displacement;
 
@@ -69,6 +69,11 @@ u64 decoded_offset(const struct decoded *d, const struct execution *e)
 	if (d->index < REG_NONE)
 		offset += e->gpr[d->index] << d->scale;
 	return offset & mask(d->address_size);
+}
+
+u64 decoded_offset(const struct decoded *d, const struct execution *e)
+{
+	return offset_of(d, e);
 }
 
 static inline enum execute_result linear(const struct decoded *d, struct execution *e, unsigned int segment, u64 offset,
@@ -165,7 +170,7 @@ static u64 compute(enum decode_op op, struct execution *e, u64 a, u64 b, unsigne
 	case OP_BT: case OP_BTS: case OP_BTR: case OP_BTC:
 		set_flags(e, CF, a & bit ? CF : 0);
 		return op == OP_BTS ? a | bit : op == OP_BTR ? a & ~bit : op == OP_BTC ? a ^ bit : a;
-	default:				/* MOV, XCHG */
+	default:				/* XCHG */
 		return b;
 	}
 }
@@ -178,7 +183,26 @@ static u64 bit_string_offset(const struct decoded *d, u64 offset, u64 bit)
 	return (offset + (u64)operand * d->size) & mask(d->address_size);
 }
 
-/* Memory is the source: MOV, MOVZX, MOVSX and arithmetic to a register. */
+/* The one that nearly all drivers use, so it is kept short. */
+static inline enum execute_result execute_mov(const struct decoded *d, struct execution *e)
+{
+	bool write = d->flags & DECODED_TO_MEMORY;
+	u64 address, value;
+	enum execute_result r = linear(d, e, d->segment, offset_of(d, e), write, &address);
+
+	if (r != EXECUTE_DONE)
+		return r;
+	if (write) {
+		value = d->flags & DECODED_IMMEDIATE ? d->immediate & mask(d->size) : get_register(d, e);
+		return e->ops->write(e->ctx, address, d->size, value);
+	}
+	r = e->ops->read(e->ctx, address, d->size, &value);
+	if (r == EXECUTE_DONE)
+		put_register(d, e, value);
+	return r;
+}
+
+/* Memory is the source: MOVZX, MOVSX and arithmetic to a register. */
 static enum execute_result execute_load(const struct decoded *d, struct execution *e, u64 address)
 {
 	u64 value;
@@ -189,7 +213,7 @@ static enum execute_result execute_load(const struct decoded *d, struct executio
 	value &= mask(d->size);
 	if (d->op == OP_MOVSX)
 		value = sign_extend(value, d->size);
-	else if (d->op < OP_MOV)
+	else if (d->op != OP_MOVZX)
 		value = compute(d->op, e, get_register(d, e), value, d->size);
 	if (d->op != OP_CMP)
 		put_register(d, e, value);
@@ -213,15 +237,13 @@ static enum execute_result execute_cmpxchg(const struct decoded *d, struct execu
 	return EXECUTE_DONE;
 }
 
-/* Memory is the destination, and read before unless the operation is MOV. */
+/* Memory is the destination, and read before. */
 static enum execute_result execute_store(const struct decoded *d, struct execution *e, u64 address)
 {
 	u64 source = d->flags & DECODED_IMMEDIATE ? d->immediate & mask(d->size) : get_register(d, e);
 	u64 flags = e->rflags, old = 0, result;
 	enum execute_result r;
 
-	if (d->op == OP_MOV)
-		return e->ops->write(e->ctx, address, d->size, source);
 	r = e->ops->read(e->ctx, address, d->size, &old);
 	if (r != EXECUTE_DONE)
 		return r;
@@ -242,7 +264,7 @@ static enum execute_result execute_store(const struct decoded *d, struct executi
 static enum execute_result execute_plain(const struct decoded *d, struct execution *e)
 {
 	bool write = d->flags & DECODED_TO_MEMORY && !(BIT(d->op) & (BIT(OP_CMP) | BIT(OP_TEST) | BIT(OP_BT)));
-	u64 offset = decoded_offset(d, e), address;
+	u64 offset = offset_of(d, e), address;
 	enum execute_result r;
 
 	if (d->op >= OP_BT && d->op <= OP_BTC && !(d->flags & DECODED_IMMEDIATE))
@@ -371,6 +393,8 @@ static enum execute_result execute_xmm(const struct decoded *d, struct execution
 enum execute_result decoded_execute(const struct decoded *d, struct execution *e)
 {
 	switch (d->op) {
+	case OP_MOV:
+		return execute_mov(d, e);
 	case OP_MOVS: case OP_STOS: case OP_LODS:
 		return execute_string(d, e);
 	case OP_PUSH:

@@ -402,11 +402,11 @@ static u64 not_before(const struct sched *s)
 	s64 price = s->window * s->side[SCHED_USER].weight;
 	s64 room = service->lag + service->room;
 
-	if (s->defer_at != SCHED_NEVER)
+	if (s->defer_at != SCHED_NEVER && s->defer_at > s->last)
 		return s->defer_at;
 	if (service->state & SCHED_THROTTLED)
 		return s->period_end;
-	if (room >= price)
+	if (room >= price || s->defer_at != SCHED_NEVER)
 		return s->last;
 	return later(s->last, min_u64((u64)(price - room) / service->weight + 1, us(s, SCHED_DEFER)));
 }

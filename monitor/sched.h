@@ -5,7 +5,7 @@
  *
  * One struct sched per shared CPU. Only that CPU touches it, in root operation: there is no lock. Others ask it by a
  * kick (directed yield) or through the service (shares). Plain C on its arguments: no hardware, no clock of its own.
- * Times are absolute TSC values, lengths are TSC ticks.
+ * Times are absolute TSC values (below 2^63: 58 years at 5 GHz), lengths are TSC ticks.
  *
  * How the caller uses it:
  *

@@ -23,7 +23,7 @@ static inline void sched_check(const struct sched *s)
 	CHECK(s->time[0] + s->time[1] + s->time[2] + s->time[3] == s->last - s->epoch);
 	CHECK(service->weight + user->weight == SCHED_WHOLE);
 	CHECK(service->lag == -user->lag);
-	CHECK(s->period_end > s->last);
+	CHECK(s->period_end != s->last && s->period_end - s->last <= s->period);
 	for (i = 0; i < SCHED_SIDES; i++) {
 		const struct sched_side *side = &s->side[i];
 
@@ -54,7 +54,7 @@ static inline void sched_check_choice(const struct sched *s, u32 who, u64 end)
 	}
 	CHECK(s->side[who].state == SCHED_RUNNABLE || s->why == SCHED_INTERRUPT);
 	CHECK(s->why != SCHED_ALONE || s->side[!who].state != SCHED_RUNNABLE);
-	CHECK(s->why == SCHED_ALONE || end != SCHED_NEVER);
+	CHECK(s->why == SCHED_ALONE || s->length != SCHED_NEVER);
 }
 
 struct guest {

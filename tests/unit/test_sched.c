@@ -165,7 +165,7 @@ static void randomly(struct machine *m, u64 *seed)
 	u32 i;
 
 	machine_start(m, clocks[random_below(seed, ARRAY_SIZE(clocks))], 1 + random_below(seed, 1000),
-		      random_u64(seed) >> random_below(seed, 64));
+		      random_u64(seed) >> (1 + random_below(seed, 63)));
 	m->seed = random_u64(seed) | 1;
 	m->cost = us(&m->s, random_below(seed, 3));
 	m->late = us(&m->s, random_below(seed, 3));

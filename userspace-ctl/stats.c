@@ -112,13 +112,16 @@ static void show_row(const struct machine_stats *stats, u32 row, bool columns)
 static void show_text(const struct machine_stats *stats)
 {
 	u32 i, present = 0;
+	char name[16];
 
 	for (i = 0; i < AVMM_MAX_CPUS; i++)
 		present += stats->cpu[i].present;
 	printf("%-42s %14s", "VM EXITS", "ALL");
 	for (i = 0; present <= COLUMNS_MAX && i < AVMM_MAX_CPUS; i++) {
-		if (stats->cpu[i].present)
-			printf("      CPU %2" PRIu32, i);
+		if (!stats->cpu[i].present)
+			continue;
+		snprintf(name, sizeof(name), "CPU %" PRIu32, i);
+		printf(" %12s", name);
 	}
 	putchar('\n');
 	for (i = 0; i < AVMM_EXIT_REASONS; i++)

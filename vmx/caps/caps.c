@@ -396,10 +396,8 @@ static void add_where(struct text *text, const struct vmx_caps_input *input, con
 	bool catch_all = !single && !fact->value;
 
 	add_word(text, input, fact->word);
-	if (catch_all) {
-		get_word(input, fact->word, &value);
-		bits &= value;
-	}
+	if (catch_all)
+		bits &= get_word(input, fact->word, &value) ? value : 0;
 	if (bits)
 		add_bits(text, bits, !single && !catch_all);
 }

@@ -2,10 +2,10 @@
 /*
  * Does from CPL 0 what a guest must not be able to do, or what must look as on the bare machine, and reports.
  *
- *	echo 'memory [0xADDRESS+0xLENGTH,…]' > /proc/avmm_probe	without ranges: the module's parameter ranges,
- *								without that: memory of its own (must pass anywhere)
+ *	echo 'memory [0xADDRESS+0xLENGTH,…]' > /proc/avmm_probe	without ranges: the module's parameter ranges;
+ *								without it, memory of its own (passes anywhere)
  *	echo 'vmx' | 'msr' | 'cr' | 'xcr' | 'cpuid' > /proc/avmm_probe
- *	echo 'invd [force]' > /proc/avmm_probe			force: also on the bare machine, which loses data
+ *	echo 'invd [force]' > /proc/avmm_probe			force: on the bare machine, too, which loses data
  *	echo all > /proc/avmm_probe				vmx, msr, cr, xcr, cpuid, and memory with ranges
  *	cat /proc/avmm_probe					report of the last command, ends with "verdict ok|FAILED"
  *

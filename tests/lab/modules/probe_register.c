@@ -62,7 +62,7 @@ int probe_msr(void)
 
 	migrate_disable();
 	for (i = 0; i < ARRAY_SIZE(msr_cases); i++)
-		for (msr = msr_cases[i].first; msr - msr_cases[i].first <= msr_cases[i].last - msr_cases[i].first; msr++)
+		for (msr = msr_cases[i].first; msr >= msr_cases[i].first && msr <= msr_cases[i].last; msr++)
 			probe_one_msr(msr_cases[i].name, msr, msr_cases[i].read_faults, msr_cases[i].write_faults);
 	migrate_enable();
 	return 0;
@@ -148,7 +148,10 @@ int probe_cr(void)
 	cr_must_fault(0, "without PE, PG", 0, X86_CR0_PE | X86_CR0_PG);
 	cr_must_fault(0, "NW without CD", X86_CR0_NW, X86_CR0_CD);
 	cr_must_change(0, "TS", X86_CR0_TS, 0);
-	cr_must_change(0, "without WP", 0, X86_CR0_WP);
+	if (__read_cr4() & X86_CR4_CET)
+		cr_must_fault(0, "without WP, with CET", 0, X86_CR0_WP);
+	else
+		cr_must_change(0, "without WP", 0, X86_CR0_WP);
 	cr_must_change(0, "without NE", 0, X86_CR0_NE);
 	cr_must_change(0, "CD", X86_CR0_CD, 0);
 	probe_lmsw();

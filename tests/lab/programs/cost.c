@@ -123,27 +123,27 @@ static double sample_syscall(void)
 	return (double)(lab_rdtsc() - start) / N;
 }
 
+static u8 *first_memory;
+static size_t first_size;
+
 static double sample_fault_first(void)
 {
-	static u8 *memory;
-	static size_t next, size;
+	static size_t next;
 	u64 start;
 	int i;
 
-	if (!memory) {
-		size = mib << 20;
-		memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (memory == MAP_FAILED)
+	if (!first_memory) {
+		first_size = mib << 20;
+		first_memory = mmap(NULL, first_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (first_memory == MAP_FAILED)
 			lab_fail("mmap: %s", strerror(errno));
-		madvise(memory, size, MADV_NOHUGEPAGE);
+		madvise(first_memory, first_size, MADV_NOHUGEPAGE);
 	}
-	if (next + FAULTS * PAGE > size) {
-		munmap(memory, size);
+	if (next + FAULTS * PAGE > first_size)
 		return -1;
-	}
 	start = lab_rdtsc();
 	for (i = 0; i < FAULTS; i++, next += PAGE)
-		*(volatile u8 *)(memory + next) = 1;
+		*(volatile u8 *)(first_memory + next) = 1;
 	return (double)(lab_rdtsc() - start) / FAULTS;
 }
 
@@ -258,6 +258,8 @@ int main(int argc, char **argv)
 	if (cpu >= 0)
 		lab_pin(cpu);
 	measure("fault-first", sample_fault_first);
+	if (first_memory)
+		munmap(first_memory, first_size);	/* fork() would copy its page tables */
 	measure("cpuid", sample_cpuid);
 	measure("syscall", sample_syscall);
 	measure("fault-recycled", sample_fault_recycled);

@@ -39,7 +39,8 @@ bool lab_check(const void *buffer, size_t size, u64 seed, size_t *wrong);	/* wro
 u64 lab_now(clockid_t clock);		/* nanoseconds */
 unsigned int lab_cpus(void);		/* CPUs that this process may use */
 unsigned int lab_cpu(unsigned int n);	/* the number of the n-th of them */
-void lab_pin(unsigned int cpu);		/* the calling thread; a CPU that has gone is no error */
+/* The calling thread. A CPU that is off is no error; rounds pin again, for Linux drops the affinity to such a CPU. */
+void lab_pin(unsigned int cpu);
 
 static inline u64 lab_rdtsc(void)
 {

@@ -74,9 +74,11 @@ static void check(const char *what, u64 got, u64 known)
 		lab_fail("%s: %#llx instead of %#llx", what, (unsigned long long)got, (unsigned long long)known);
 }
 
-static void compute(unsigned int process)
+static void compute(unsigned int process, int cpu)
 {
 	while (lab_go_on()) {
+		if (cpu >= 0)
+			lab_pin(cpu);
 		check("integer", integer_round(), known_integer);
 		check("double", double_round(), known_double);
 		check("x87", x87_round(), known_x87);
@@ -102,9 +104,7 @@ int main(int argc, char **argv)
 	rounds = lab_shared(processes * sizeof(*rounds));
 	for (i = 0; i < processes; i++) {
 		if (!fork()) {
-			if (all_cpus || one_cpu >= 0)
-				lab_pin(all_cpus ? lab_cpu(i) : (unsigned int)one_cpu);
-			compute(i);
+			compute(i, all_cpus ? (int)lab_cpu(i) : one_cpu);
 			_exit(0);
 		}
 	}

@@ -40,6 +40,7 @@ static void ask(unsigned int process)
 	for (i = 0; i < LEAVES; i++)
 		lab_cpuid(leaves[i].leaf, leaves[i].subleaf, first[i]);
 	while (lab_go_on()) {
+		lab_pin(lab_cpu(process));
 		for (i = 0; i < 50 * LEAVES; i++) {
 			size_t n = i % LEAVES;
 
@@ -63,7 +64,6 @@ int main(int argc, char **argv)
 	counts = lab_shared(processes * sizeof(*counts));
 	for (i = 0; i < processes; i++) {
 		if (!fork()) {
-			lab_pin(lab_cpu(i));
 			if (nice(19) < 0)
 				_exit(1);
 			ask(i);

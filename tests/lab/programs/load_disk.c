@@ -65,8 +65,9 @@ static void check_block(int fd, u8 *buffer, size_t block, u32 generation)
 
 static void flush(int fd)
 {
-	if (fsync(fd))
-		lab_fail("fsync: %s", strerror(errno));
+	while (fsync(fd))
+		if (errno != EINTR)
+			lab_fail("fsync: %s", strerror(errno));
 	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 }
 

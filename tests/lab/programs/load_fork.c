@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
@@ -63,6 +64,8 @@ _Noreturn static void child(u64 seed, int fd, u8 *shared)
 {
 	char seed_text[32], fd_text[16];
 
+	signal(SIGTERM, SIG_IGN);	/* the parent's affair, also after exec */
+	signal(SIGINT, SIG_IGN);
 	lab_fill(shared, SHARED_BYTES, ~seed);
 	if (seed & 1) {
 		snprintf(seed_text, sizeof(seed_text), "%llu", (unsigned long long)seed);

@@ -89,7 +89,6 @@ static void *pressure(void *number)
 	size_t size = (mib << 20) / lab_cpus() / HUGE * HUGE;
 	u64 state = (uintptr_t)number + 1;
 
-	lab_pin(lab_cpu((uintptr_t)number));
 	if (size < HUGE)
 		size = HUGE;
 	while (lab_go_on()) {
@@ -99,6 +98,7 @@ static void *pressure(void *number)
 
 		if (memory == MAP_FAILED)
 			lab_fail("mmap: %s", strerror(errno));
+		lab_pin(lab_cpu((uintptr_t)number));
 		madvise(aligned, size, seed & 1 ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 		fill_and_check(aligned, size, seed);
 		protect_and_drop(aligned, size, seed);
@@ -135,11 +135,11 @@ static void *watcher(void *number)
 {
 	u64 count = 0;
 
-	lab_pin(lab_cpu((uintptr_t)number));
 	while (lab_go_on()) {
 		u64 n, value;
 		int i;
 
+		lab_pin(lab_cpu((uintptr_t)number));
 		for (i = 0; i < 100; i++) {
 			n = __atomic_load_n(&published, __ATOMIC_ACQUIRE);
 			value = __atomic_load_n((u64 *)(slots + n % SLOTS * PAGE), __ATOMIC_ACQUIRE);

@@ -59,6 +59,8 @@ static void start_server(void)
 	}
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGCHLD, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
 	for (;;) {
 		int connection = accept(listener, NULL, NULL);
 
@@ -72,8 +74,11 @@ static int connect_server(void)
 {
 	int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
 
-	if (fd < 0 || connect(fd, (struct sockaddr *)&server, sizeof(server)))
+	if (fd < 0 || connect(fd, (struct sockaddr *)&server, sizeof(server))) {
+		if (errno == EINTR && !lab_go_on())
+			return -1;
 		lab_fail("connect: %s", strerror(errno));
+	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	return fd;
 }
@@ -99,6 +104,8 @@ static void one_connection(u64 seed)
 	int fd = connect_server();
 	u64 state = seed;
 
+	if (fd < 0)
+		return;
 	lab_fill(data, STREAM, seed);
 	while (received < STREAM) {
 		struct pollfd p = { .fd = fd, .events = POLLIN | (sent < STREAM ? POLLOUT : 0) };

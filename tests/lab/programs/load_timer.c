@@ -103,12 +103,12 @@ static void *sleeper(void *cpu)
 	double ns_per_tsc = 0;
 	u64 due, woken;
 
-	lab_pin((unsigned int)(uintptr_t)cpu);
 	first = last = read_clocks_in_order();
 	due = first.clock[MONOTONIC];
 	while (lab_go_on()) {
 		struct timespec until;
 
+		lab_pin((unsigned int)(uintptr_t)cpu);
 		due += PERIOD;
 		until.tv_sec = due / NS_PER_S;
 		until.tv_nsec = due % NS_PER_S;

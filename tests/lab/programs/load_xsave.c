@@ -313,7 +313,6 @@ static void *run_thread(void *argument)
 	struct thread *t = argument;
 	u64 expected_hits = 0;
 
-	lab_pin(t->cpu);
 	t->in = aligned_alloc(64, 4 * AREA_SIZE);
 	t->out = t->in + AREA_SIZE;
 	t->own = t->out + AREA_SIZE;
@@ -323,8 +322,10 @@ static void *run_thread(void *argument)
 	random_area(t->other, &t->state);
 	open_breakpoint(t);
 	start_signals(t);
-	while (lab_go_on())
+	while (lab_go_on()) {
+		lab_pin(t->cpu);
 		one_round(t, &expected_hits);
+	}
 	__atomic_fetch_add(&all_signals, t->signals, __ATOMIC_RELAXED);
 	return NULL;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * VMCALL and all other VMX instructions from CPL 3: each must raise SIGILL, as on a CPU without VMX. Then what CPUID
- * says about VMX and about hypervisors. -v: a line per instruction first.
+ * says about VMX and about hypervisors. -v: a line per instruction first. -x: another hypervisor than AVMM is known to
+ * be under this machine, whose affair VMCALL is.
  */
 #define _GNU_SOURCE
 #include <setjmp.h>
@@ -15,7 +16,7 @@
 
 static sigjmp_buf back;
 static u64 operand[2] __attribute__((aligned(16)));
-static bool verbose;
+static bool verbose, foreign;
 
 #define INSN(name, insn, ...)								\
 static void run_##name(void)								\
@@ -83,9 +84,11 @@ static int run(void (*insn)(void))
 
 static void option(int letter, const char *value)
 {
-	(void)letter;
 	(void)value;
-	verbose = true;
+	if (letter == 'v')
+		verbose = true;
+	else
+		foreign = true;
 }
 
 int main(int argc, char **argv)
@@ -96,7 +99,7 @@ int main(int argc, char **argv)
 	u32 features[4], leaf[4];
 	size_t i;
 
-	lab_start(argc, argv, "v", option, "[-v]");
+	lab_start(argc, argv, "vx", option, "[-v] [-x]");
 	for (i = 0; i < sizeof(caught) / sizeof(caught[0]); i++)
 		sigaction(caught[i], &action, NULL);
 	for (i = 0; i < sizeof(insns) / sizeof(insns[0]); i++) {
@@ -104,7 +107,7 @@ int main(int argc, char **argv)
 
 		if (verbose)
 			printf("%s %s\n", insns[i].name, signal ? sigabbrev_np(signal) : "none");
-		if (insns[i].signal && signal != insns[i].signal)
+		if (insns[i].signal && signal != insns[i].signal && !(foreign && !strncmp(insns[i].name, "vmcall", 6)))
 			snprintf(wrong + strlen(wrong), sizeof(wrong) - strlen(wrong), " %s %s", insns[i].name,
 				 signal ? sigabbrev_np(signal) : "none");
 	}

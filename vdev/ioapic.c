@@ -7,30 +7,23 @@
 #define REG_ARBITRATION	0x02
 #define REG_ENTRIES	0x10
 
-#define ENTRY_LOGICAL		(1u << 11)
 #define ENTRY_REMOTE_IRR	(1u << 14)
 #define ENTRY_LEVEL		(1u << 15)
 #define ENTRY_MASKED		(1u << 16)
 #define ENTRY_LOW_WRITABLE	0x1afffu
 #define ENTRY_HIGH_WRITABLE	0xff000000u
 
+/* An entry's low half has the format of a message. */
 static enum lapic_result send(struct ioapic *ioapic, u32 pin)
 {
 	u64 entry = ioapic->entry[pin];
-	struct lapic_msg msg = {
-		.dest = (u32)(entry >> 56),
-		.vector = (u8)entry,
-		.mode = entry >> 8 & 7,
-		.flags = entry & ENTRY_LOGICAL ? LAPIC_MSG_LOGICAL : 0,
-	};
+	u32 dest = (u32)(entry >> 56), msg = (u32)entry & (0xfff | ENTRY_LEVEL);
 
-	if (msg.dest == 0xff)
-		msg.flags |= LAPIC_MSG_ALL;
-	if (entry & ENTRY_LEVEL)
-		msg.flags |= LAPIC_MSG_LEVEL;
-	else if (ioapic->config.watched >> pin & 1)
-		msg.flags |= LAPIC_MSG_WATCH;
-	return lapic_bus_send(ioapic->config.bus, &msg);
+	if (dest == 0xff)
+		msg |= LAPIC_MSG_ALL;
+	if (!(entry & ENTRY_LEVEL) && ioapic->config.watched >> pin & 1)
+		msg |= LAPIC_MSG_WATCH;
+	return lapic_bus_send(ioapic->config.bus, dest, msg);
 }
 
 /* Only fixed and lowest-priority interrupts have levels; the others must be programmed as edges and are taken so. */

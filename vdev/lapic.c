@@ -20,6 +20,7 @@
 #define MSR_TSC_DEADLINE	0x6e0u
 #define MSR_X2APIC		0x800u
 #define MSR_X2APIC_EOI		(MSR_X2APIC + LAPIC_EOI / 16)
+#define MSR_X2APIC_ICR		(MSR_X2APIC + LAPIC_ICR / 16)
 
 #define VERSION_VALUE		0x00050014u	/* integrated APIC, six LVT entries */
 #define VERSION_EOI_SUPPRESS	(1u << 24)
@@ -40,8 +41,7 @@
 #define ESR_RECEIVE_VECTOR	(1u << 6)
 #define ESR_REGISTER		(1u << 7)
 
-#define ICR_MODE_SHIFT		8
-#define ICR_LOGICAL		(1u << 11)
+#define MODE_SHIFT		8
 #define ICR_ASSERT		(1u << 14)
 #define ICR_LEVEL		(1u << 15)
 #define ICR_SHORTHAND_SHIFT	18
@@ -49,6 +49,9 @@
 /* struct lapic's lint */
 #define LINT0_HIGH		(1u << 0)
 #define LINT0_IN_SERVICE	(1u << 2)
+
+/* Kept out of the frequent paths, which then need fewer registers. */
+#define SLOW	__attribute__((noinline))
 
 enum shorthand { NO_SHORTHAND, SELF, ALL, ALL_BUT_SELF };
 
@@ -115,26 +118,61 @@ static void set_reg(struct lapic *lapic, u32 offset, u32 value)
 	lapic->page[offset / 4] = value;
 }
 
-/* The word of a 256-bit register that has this vector's bit. */
-static u32 *bitmap_word(const struct lapic *lapic, u32 base, u8 vector)
+/* The word of a 256-bit register that has this vector's bit: there are 32 bits in every 16 bytes. */
+static u32 *bitmap_word(const struct lapic *lapic, u32 base, u32 vector)
 {
 	return &lapic->page[base / 4 + vector / 32 * 4];
 }
 
-static u32 bit_of(u8 vector)
+static u32 bit_of(u32 vector)
 {
 	return 1u << (vector & 31);
 }
 
-static int highest(const struct lapic *lapic, u32 base)
+static u32 top_bit(u32 word)
 {
-	const u32 *word = &lapic->page[base / 4 + 7 * 4];
-	int vector;
+	return (u32)__builtin_clz(word) ^ 31;
+}
 
-	for (vector = 7 * 32; vector >= 0; vector -= 32, word -= 4)
-		if (*word)
-			return vector + 31 - __builtin_clz(*word);
+/* The highest vector of a 256-bit register; words says which of its words may have bits set. */
+static int highest(const struct lapic *lapic, u32 base, u32 words)
+{
+	u32 i, word;
+
+	for (; words; words &= ~(1u << i)) {
+		i = top_bit(words);
+		word = lapic->page[base / 4 + i * 4];
+		if (word)
+			return (int)(i * 32 + top_bit(word));
+	}
 	return LAPIC_NONE;
+}
+
+static int highest_irr(const struct lapic *lapic)
+{
+	return highest(lapic, LAPIC_IRR, lapic->irr_words);
+}
+
+static int highest_isr(const struct lapic *lapic)
+{
+	return highest(lapic, LAPIC_ISR, lapic->isr_words);
+}
+
+static void set_irr(struct lapic *lapic, u32 vector)
+{
+	*bitmap_word(lapic, LAPIC_IRR, vector) |= bit_of(vector);
+	lapic->irr_words = (u8)(lapic->irr_words | 1u << vector / 32);
+}
+
+/* Returns the set of words without this one, if it is empty; with hardware nobody knows but the page. */
+static u8 clear_vector(const struct lapic *lapic, u32 base, u32 words, u32 vector)
+{
+	u32 *word = bitmap_word(lapic, base, vector);
+
+	*word &= ~bit_of(vector);
+	if (!*word && !(lapic->features & LAPIC_HAS_HARDWARE))
+		words &= ~(1u << vector / 32);
+	return (u8)words;
 }
 
 static bool is_x2apic(const struct lapic *lapic)
@@ -159,7 +197,7 @@ static void publish_route(struct lapic *lapic)
 		logical >>= 24;
 	}
 	route = logical | model << ROUTE_MODEL_SHIFT;
-	if (reg(lapic, LAPIC_SVR) & SVR_ENABLE)
+	if (reg(lapic, LAPIC_SVR) & SVR_ENABLE && model != MODEL_OFF)
 		route |= ROUTE_ENABLED;
 	__atomic_store_n(&lapic->route, route, __ATOMIC_RELAXED);
 }
@@ -175,7 +213,7 @@ static bool software_enabled(const struct lapic *lapic)
 }
 
 /* An error happened (11.5.3). Its interrupt comes once, until a write to ESR arms it again. */
-static void error(struct lapic *lapic, u32 bit)
+static SLOW void error(struct lapic *lapic, u32 bit)
 {
 	u32 lvt = reg(lapic, LAPIC_LVT_ERROR);
 	u8 vector = (u8)lvt;
@@ -187,31 +225,29 @@ static void error(struct lapic *lapic, u32 bit)
 	if (vector < 16)
 		lapic->esr |= ESR_RECEIVE_VECTOR;
 	else
-		*bitmap_word(lapic, LAPIC_IRR, vector) |= bit_of(vector);
+		set_irr(lapic, vector);
 }
 
 /* An interrupt for this APIC, on its own CPU. */
-static enum lapic_result raise(struct lapic *lapic, u8 vector, enum lapic_trigger trigger)
+static enum lapic_result raise(struct lapic *lapic, u32 vector, enum lapic_trigger trigger)
 {
-	u32 *irr = bitmap_word(lapic, LAPIC_IRR, vector);
 	u32 *tmr = bitmap_word(lapic, LAPIC_TMR, vector);
-	u32 bit = bit_of(vector);
-	enum lapic_result result = *irr & bit ? LAPIC_COALESCED : LAPIC_ACCEPTED;
+	u32 bit = bit_of(vector), pending = *bitmap_word(lapic, LAPIC_IRR, vector) & bit;
 
 	if (vector < 16) {
 		error(lapic, ESR_RECEIVE_VECTOR);
 		return LAPIC_IGNORED;
 	}
-	*irr |= bit;
+	set_irr(lapic, vector);
 	*tmr = trigger == LAPIC_LEVEL ? *tmr | bit : *tmr & ~bit;
-	return result;
+	return pending ? LAPIC_COALESCED : LAPIC_ACCEPTED;
 }
 
 /* A local source's event goes where its LVT entry says. */
 static void lvt_fire(struct lapic *lapic, u32 lvt)
 {
 	const struct lapic_bus *bus = lapic->bus;
-	enum lapic_mode mode = lvt >> ICR_MODE_SHIFT & 7;
+	enum lapic_mode mode = lvt >> MODE_SHIFT & 7;
 
 	if (lvt & LVT_MASKED)
 		return;
@@ -229,22 +265,35 @@ static void lvt_fire(struct lapic *lapic, u32 lvt)
  * The hardware may take posted.pir without software. Level-triggered (TMR), watched (EOI exit) and illegal (ESR)
  * vectors are software's: they go the same way through soft and soft_on.
  */
-static enum lapic_result post(struct lapic *to, const struct lapic_msg *msg)
+static void post(struct lapic *to, u32 vector)
 {
 	const struct lapic_bus *bus = to->bus;
-	u32 index = msg->vector / 64;
-	u64 bit = 1ull << (msg->vector & 63);
-	bool soft = msg->flags & (LAPIC_MSG_LEVEL | LAPIC_MSG_WATCH) || msg->vector < 16;
-	u64 *word = soft ? &to->soft[index] : &to->posted.pir[index];
-	bool pending = __atomic_load_n(word, __ATOMIC_RELAXED) & bit ||
-		       __atomic_load_n(bitmap_word(to, LAPIC_IRR, msg->vector), __ATOMIC_RELAXED) & bit_of(msg->vector);
 
-	if (msg->flags & LAPIC_MSG_WATCH)
-		__atomic_fetch_or(&to->watch[index], bit, __ATOMIC_SEQ_CST);
-	__atomic_fetch_or(word, bit, __ATOMIC_SEQ_CST);
-	if (!__atomic_exchange_n(soft ? &to->soft_on : &to->posted.on, 1, __ATOMIC_SEQ_CST))
-		bus->ops->deliver(bus->ctx, to->vcpu, soft ? LAPIC_SYNC : LAPIC_FIXED, msg->vector);
-	return pending ? LAPIC_COALESCED : LAPIC_ACCEPTED;
+	__atomic_fetch_or(&to->posted.pir[vector / 64], 1ull << (vector & 63), __ATOMIC_SEQ_CST);
+	if (!__atomic_exchange_n(&to->posted.on, 1, __ATOMIC_SEQ_CST))
+		bus->ops->deliver(bus->ctx, to->vcpu, LAPIC_FIXED, (u8)vector);
+}
+
+static SLOW void post_soft(struct lapic *to, u32 vector, u32 msg)
+{
+	const struct lapic_bus *bus = to->bus;
+	u64 bit = 1ull << (vector & 63);
+
+	if (msg & LAPIC_MSG_WATCH)
+		__atomic_fetch_or(&to->watch[vector / 64], bit, __ATOMIC_SEQ_CST);
+	__atomic_fetch_or(&to->soft[vector / 64], bit, __ATOMIC_SEQ_CST);
+	if (!__atomic_exchange_n(&to->soft_on, 1, __ATOMIC_SEQ_CST))
+		bus->ops->deliver(bus->ctx, to->vcpu, LAPIC_SYNC, (u8)vector);
+}
+
+/* Another CPU's view of whether this vector would merge with one that is pending. */
+static bool is_pending(const struct lapic *lapic, u32 vector)
+{
+	u64 posted = __atomic_load_n(&lapic->posted.pir[vector / 64], __ATOMIC_RELAXED) |
+		     __atomic_load_n(&lapic->soft[vector / 64], __ATOMIC_RELAXED);
+
+	return posted >> (vector & 63) & 1 ||
+	       __atomic_load_n(bitmap_word(lapic, LAPIC_IRR, vector), __ATOMIC_RELAXED) & bit_of(vector);
 }
 
 static u64 take_word(u64 *word)
@@ -268,6 +317,7 @@ static void take_posted(struct lapic *lapic, u32 index)
 	}
 	irr[0] |= (u32)all;
 	irr[4] |= (u32)(all >> 32);
+	lapic->irr_words |= (u8)(3u << index * 2);
 	tmr[0] = (tmr[0] & ~(u32)all) | (u32)level;
 	tmr[4] = (tmr[4] & ~(u32)(all >> 32)) | (u32)(level >> 32);
 }
@@ -302,12 +352,12 @@ static u32 update_ppr(struct lapic *lapic, int in_service)
 
 int lapic_highest_irr(const struct lapic *lapic)
 {
-	return highest(lapic, LAPIC_IRR);
+	return highest_irr(lapic);
 }
 
 int lapic_highest_isr(const struct lapic *lapic)
 {
-	return highest(lapic, LAPIC_ISR);
+	return highest_isr(lapic);
 }
 
 int lapic_pending(struct lapic *lapic)
@@ -316,22 +366,23 @@ int lapic_pending(struct lapic *lapic)
 	int vector;
 
 	lapic_sync(lapic);
-	ppr = update_ppr(lapic, highest(lapic, LAPIC_ISR));
-	vector = highest(lapic, LAPIC_IRR);
+	ppr = update_ppr(lapic, highest_isr(lapic));
+	vector = highest_irr(lapic);
 	return vector >= 0 && (u32)vector >> 4 > ppr >> 4 ? vector : LAPIC_NONE;
 }
 
 void lapic_accept(struct lapic *lapic, u8 vector)
 {
-	*bitmap_word(lapic, LAPIC_IRR, vector) &= ~bit_of(vector);
+	lapic->irr_words = clear_vector(lapic, LAPIC_IRR, lapic->irr_words, vector);
 	*bitmap_word(lapic, LAPIC_ISR, vector) |= bit_of(vector);
+	lapic->isr_words = (u8)(lapic->isr_words | 1u << vector / 32);
 	update_ppr(lapic, vector);
 }
 
 /* Only TPR keeps the highest vector back: exit when the guest lowers it below that vector's class. */
 u32 lapic_tpr_threshold(const struct lapic *lapic)
 {
-	int irr = highest(lapic, LAPIC_IRR), isr = highest(lapic, LAPIC_ISR);
+	int irr = highest_irr(lapic), isr = highest_isr(lapic);
 
 	if (irr < 0 || (isr >= 0 && isr >> 4 >= irr >> 4) || (u32)irr >> 4 > lapic_cr8(lapic))
 		return 0;
@@ -364,16 +415,25 @@ static void lint0_level(struct lapic *lapic)
 		(lvt & ~LVT_REMOTE_IRR) | (lapic->lint & LINT0_IN_SERVICE ? LVT_REMOTE_IRR : 0));
 }
 
-void lapic_eoi_exit(struct lapic *lapic, u8 vector)
+static bool is_watched(const struct lapic *lapic, u32 vector)
+{
+	return __atomic_load_n(&lapic->watch[vector / 64], __ATOMIC_RELAXED) >> (vector & 63) & 1;
+}
+
+static bool is_level(const struct lapic *lapic, u32 vector)
+{
+	return *bitmap_word(lapic, LAPIC_TMR, vector) & bit_of(vector);
+}
+
+SLOW void lapic_eoi_exit(struct lapic *lapic, u8 vector)
 {
 	const struct lapic_bus *bus = lapic->bus;
-	u64 *watch = &lapic->watch[vector / 64], bit = 1ull << (vector & 63);
 
-	if (__atomic_load_n(watch, __ATOMIC_RELAXED) & bit) {
-		__atomic_fetch_and(watch, ~bit, __ATOMIC_SEQ_CST);
+	if (is_watched(lapic, vector)) {
+		__atomic_fetch_and(&lapic->watch[vector / 64], ~(1ull << (vector & 63)), __ATOMIC_SEQ_CST);
 		bus->ops->eoi(bus->ctx, lapic->vcpu, vector);
 	}
-	if (*bitmap_word(lapic, LAPIC_TMR, vector) & bit_of(vector)) {
+	if (is_level(lapic, vector)) {
 		if (!(reg(lapic, LAPIC_SVR) & SVR_EOI_SUPPRESS))
 			bus->ops->eoi(bus->ctx, lapic->vcpu, vector);
 		if (lapic->lint & LINT0_IN_SERVICE && (u8)reg(lapic, LAPIC_LVT_LINT0) == vector) {
@@ -381,18 +441,20 @@ void lapic_eoi_exit(struct lapic *lapic, u8 vector)
 			lint0_level(lapic);
 		}
 	}
-	if (lapic->timer.backlog && vector == (u8)lapic->timer.lvt)
+	if (vector == (u8)lapic->timer.lvt)
 		timer_reinject(lapic);
 }
 
 static void eoi(struct lapic *lapic)
 {
-	int vector = highest(lapic, LAPIC_ISR);
+	int in_service = highest_isr(lapic);
+	u32 vector = (u32)in_service;
 
-	if (vector < 0)
+	if (in_service < 0)
 		return;
-	*bitmap_word(lapic, LAPIC_ISR, (u8)vector) &= ~bit_of((u8)vector);
-	lapic_eoi_exit(lapic, (u8)vector);
+	lapic->isr_words = clear_vector(lapic, LAPIC_ISR, lapic->isr_words, vector);
+	if (is_level(lapic, vector) || is_watched(lapic, vector) || lapic->timer.backlog)
+		lapic_eoi_exit(lapic, (u8)vector);
 }
 
 void lapic_eoi_exits(const struct lapic *lapic, u64 map[4])
@@ -593,13 +655,14 @@ static void write_svr(struct lapic *lapic, u32 value, u64 now)
 		write_lvt(lapic, offset, reg(lapic, offset), now);
 }
 
-static bool matches(const struct lapic *lapic, u64 route, const struct lapic_msg *msg)
+static bool matches(const struct lapic *lapic, u32 dest, u32 msg)
 {
-	u32 logical = (u32)route, dest = msg->dest;
+	u64 route = load_route(lapic);
+	u32 logical = (u32)route;
 
-	if (msg->flags & LAPIC_MSG_ALL)
+	if (msg & LAPIC_MSG_ALL)
 		return true;
-	if (!(msg->flags & LAPIC_MSG_LOGICAL))
+	if (!(msg & LAPIC_MSG_LOGICAL))
 		return dest == lapic->id;
 	switch ((enum model)(route >> ROUTE_MODEL_SHIFT & 3)) {
 	case MODEL_FLAT:
@@ -614,38 +677,53 @@ static bool matches(const struct lapic *lapic, u64 route, const struct lapic_msg
 	return false;
 }
 
-/* self is the APIC that sends, on whose CPU we are, or NULL. */
-static enum lapic_result deliver_to(struct lapic *to, const struct lapic_msg *msg, struct lapic *self)
+/* What is not an interrupt with a vector of its own. There is no SMM here, and mode 3 is reserved. */
+static SLOW enum lapic_result deliver_event(struct lapic *to, u32 msg)
 {
 	const struct lapic_bus *bus = to->bus;
-	u64 route = load_route(to);
+	enum lapic_mode mode = msg >> MODE_SHIFT & 7;
 
-	if (!(route >> ROUTE_MODEL_SHIFT & 3))
+	if (!(load_route(to) >> ROUTE_MODEL_SHIFT & 3) || mode == LAPIC_SMI || mode == LAPIC_SYNC)
 		return LAPIC_IGNORED;
-	if (msg->mode > LAPIC_LOWEST) {
-		bus->ops->deliver(bus->ctx, to->vcpu, (enum lapic_mode)msg->mode, msg->vector);
-		return LAPIC_ACCEPTED;
-	}
-	if (!(route & ROUTE_ENABLED))
+	bus->ops->deliver(bus->ctx, to->vcpu, mode, (u8)msg);
+	return LAPIC_ACCEPTED;
+}
+
+/*
+ * self is the APIC that sends, on whose CPU we are: a self-directed IPI is there before the next instruction. NULL: the
+ * sender is a device, and wants to know whether its interrupt merged.
+ */
+static enum lapic_result deliver_to(struct lapic *to, u32 msg, struct lapic *self)
+{
+	enum lapic_result result = LAPIC_ACCEPTED;
+	u32 vector = msg & 0xff;
+
+	if ((msg >> MODE_SHIFT & 7) > LAPIC_LOWEST)
+		return deliver_event(to, msg);
+	if (!software_enabled(to))
 		return LAPIC_IGNORED;
-	if (to == self)	/* a self-directed IPI has to be there before the next instruction */
-		return raise(to, msg->vector, LAPIC_EDGE);
-	return post(to, msg);
+	if (to == self)
+		return raise(to, vector, LAPIC_EDGE);
+	if (!self && is_pending(to, vector))
+		result = LAPIC_COALESCED;
+	if (msg & (LAPIC_MSG_LEVEL | LAPIC_MSG_WATCH) || vector < 16)
+		post_soft(to, vector, msg);
+	else
+		post(to, vector);
+	return result;
 }
 
 /* The lowest task priority class wins; equals take turns. Another CPU's TPR is a hint and may be stale. */
-static enum lapic_result send_lowest(struct lapic_bus *bus, const struct lapic_msg *msg, struct lapic *self)
+static SLOW enum lapic_result send_lowest(struct lapic_bus *bus, u32 dest, u32 msg, struct lapic *self)
 {
 	u32 i, class, best_class = 16, at = __atomic_load_n(&bus->rotor, __ATOMIC_RELAXED);
 	struct lapic *lapic, *best = NULL;
-	u64 route;
 
 	for (i = 0; i < bus->count; i++) {
 		at = at + 1 < bus->count ? at + 1 : 0;
 		lapic = bus->lapic[at];
-		route = load_route(lapic);
-		if (!(route & ROUTE_ENABLED) || !(route >> ROUTE_MODEL_SHIFT & 3) || !matches(lapic, route, msg) ||
-		    (msg->flags & LAPIC_MSG_NOT_SELF && lapic == self))
+		if (!software_enabled(lapic) || !matches(lapic, dest, msg) ||
+		    (msg & LAPIC_MSG_NOT_SELF && lapic == self))
 			continue;
 		class = __atomic_load_n(&lapic->page[LAPIC_TPR / 4], __ATOMIC_RELAXED) >> 4 & 15;
 		if (class >= best_class)
@@ -659,22 +737,15 @@ static enum lapic_result send_lowest(struct lapic_bus *bus, const struct lapic_m
 	return deliver_to(best, msg, self);
 }
 
-static enum lapic_result send(struct lapic_bus *bus, const struct lapic_msg *msg, struct lapic *self)
+static SLOW enum lapic_result send_many(struct lapic_bus *bus, u32 dest, u32 msg, struct lapic *self)
 {
 	enum lapic_result one, result = LAPIC_IGNORED;
 	struct lapic *to;
 	u32 i;
 
-	if (msg->mode == LAPIC_SMI || msg->mode == LAPIC_SYNC)
-		return LAPIC_IGNORED;	/* there is no SMM here, and 3 is reserved */
-	if (msg->mode == LAPIC_LOWEST)
-		return send_lowest(bus, msg, self);
-	if (!(msg->flags & (LAPIC_MSG_ALL | LAPIC_MSG_LOGICAL)) && msg->dest < bus->count &&
-	    bus->lapic[msg->dest]->id == msg->dest)	/* the usual numbering: no search */
-		return deliver_to(bus->lapic[msg->dest], msg, self);
 	for (i = 0; i < bus->count; i++) {
 		to = bus->lapic[i];
-		if (!matches(to, load_route(to), msg) || (msg->flags & LAPIC_MSG_NOT_SELF && to == self))
+		if (!matches(to, dest, msg) || (msg & LAPIC_MSG_NOT_SELF && to == self))
 			continue;
 		one = deliver_to(to, msg, self);
 		if (one > result)
@@ -683,64 +754,73 @@ static enum lapic_result send(struct lapic_bus *bus, const struct lapic_msg *msg
 	return result;
 }
 
-enum lapic_result lapic_bus_send(struct lapic_bus *bus, const struct lapic_msg *msg)
+static enum lapic_result send(struct lapic_bus *bus, u32 dest, u32 msg, struct lapic *self)
 {
-	return send(bus, msg, NULL);
+	if ((msg >> MODE_SHIFT & 7) == LAPIC_LOWEST)
+		return send_lowest(bus, dest, msg, self);
+	if (!(msg & (LAPIC_MSG_ALL | LAPIC_MSG_LOGICAL)) && dest < bus->count && bus->lapic[dest]->id == dest)
+		return deliver_to(bus->lapic[dest], msg, self);	/* the usual numbering: no search */
+	return send_many(bus, dest, msg, self);
+}
+
+enum lapic_result lapic_bus_send(struct lapic_bus *bus, u32 dest, u32 message)
+{
+	return send(bus, dest, message, NULL);
 }
 
 enum lapic_result lapic_bus_msi(struct lapic_bus *bus, u64 address, u32 data)
 {
-	struct lapic_msg msg = {
-		.dest = address >> 12 & 0xff,
-		.vector = (u8)data,
-		.mode = data >> 8 & 7,
-		.flags = address & 4 ? LAPIC_MSG_LOGICAL : 0,
-	};
+	u32 dest = address >> 12 & 0xff, msg = data & 0x87ff;
 
 	if (address >> 20 != 0xfee)
 		return LAPIC_IGNORED;
-	if (msg.dest == 0xff)
-		msg.flags |= LAPIC_MSG_ALL;
-	if (data & ICR_LEVEL)
-		msg.flags |= LAPIC_MSG_LEVEL;
-	return send(bus, &msg, NULL);
+	if (address & 4)
+		msg |= LAPIC_MSG_LOGICAL;
+	return send(bus, dest, dest == 0xff ? msg | LAPIC_MSG_ALL : msg, NULL);
 }
 
-/* 11.6.1. Fixed IPIs are always edge-triggered; an INIT level de-assert does nothing. */
-static void send_ipi(struct lapic *lapic, u32 icr, u32 dest)
+/* IPIs with a shorthand. Beyond fixed ones and NMIs, those that include the sender are not valid, table 11-3. */
+static SLOW void send_shorthand(struct lapic *lapic, u32 icr, u32 msg)
 {
 	enum shorthand shorthand = icr >> ICR_SHORTHAND_SHIFT & 3;
-	struct lapic_msg msg = {
-		.dest = dest,
-		.vector = (u8)icr,
-		.mode = icr >> ICR_MODE_SHIFT & 7,
-		.flags = icr & ICR_LOGICAL ? LAPIC_MSG_LOGICAL : 0,
-	};
+	enum lapic_mode mode = msg >> MODE_SHIFT & 7;
 
-	if (msg.mode <= LAPIC_LOWEST && msg.vector < 16) {
-		error(lapic, ESR_SEND_VECTOR);
-		return;
-	}
-	if (msg.mode == LAPIC_EXTINT || (msg.mode == LAPIC_INIT && (icr & (ICR_LEVEL | ICR_ASSERT)) == ICR_LEVEL))
-		return;
 	if (shorthand == ALL_BUT_SELF)
-		msg.flags |= LAPIC_MSG_NOT_SELF;
-	else if (shorthand != NO_SHORTHAND && msg.mode != LAPIC_FIXED && msg.mode != LAPIC_NMI)
-		return;		/* table 11-3: not valid */
-	if (shorthand == SELF)
-		deliver_to(lapic, &msg, lapic);
-	else {
-		if (shorthand != NO_SHORTHAND || dest == (is_x2apic(lapic) ? 0xffffffff : 0xff))
-			msg.flags |= LAPIC_MSG_ALL;
-		send(lapic->bus, &msg, lapic);
+		send(lapic->bus, 0, msg | LAPIC_MSG_ALL | LAPIC_MSG_NOT_SELF, lapic);
+	else if (mode != LAPIC_FIXED && mode != LAPIC_NMI)
+		return;
+	else if (shorthand == SELF)
+		deliver_to(lapic, msg, lapic);
+	else
+		send(lapic->bus, 0, msg | LAPIC_MSG_ALL, lapic);
+}
+
+/* 11.6.1. Fixed IPIs are always edge-triggered; an INIT level de-assert does nothing, nor does ExtINT. */
+static void send_ipi(struct lapic *lapic, u32 icr, u32 dest, u32 broadcast)
+{
+	enum lapic_mode mode = icr >> MODE_SHIFT & 7;
+	u32 msg = icr & 0xfff;
+
+	if (mode <= LAPIC_LOWEST) {
+		if ((u8)icr < 16) {
+			error(lapic, ESR_SEND_VECTOR);
+			return;
+		}
+	} else if (mode == LAPIC_EXTINT ||
+		   (mode == LAPIC_INIT && (icr & (ICR_LEVEL | ICR_ASSERT)) == ICR_LEVEL)) {
+		return;
 	}
+	if (icr >> ICR_SHORTHAND_SHIFT)
+		send_shorthand(lapic, icr, msg);
+	else
+		send(lapic->bus, dest, dest == broadcast ? msg | LAPIC_MSG_ALL : msg, lapic);
 }
 
 static void write_icr(struct lapic *lapic, u32 value)
 {
 	value &= rules[LAPIC_ICR / 16].writable;
 	set_reg(lapic, LAPIC_ICR, value);
-	send_ipi(lapic, value, reg(lapic, LAPIC_ICR2) >> 24);
+	send_ipi(lapic, value, reg(lapic, LAPIC_ICR2) >> 24, 0xff);
 }
 
 static void write_esr(struct lapic *lapic)
@@ -806,7 +886,7 @@ static u32 read_reg(struct lapic *lapic, u32 offset, u64 now)
 	if (offset == LAPIC_TIMER_CURRENT)
 		return timer_count(lapic, now);
 	if (offset == LAPIC_PPR)
-		return update_ppr(lapic, highest(lapic, LAPIC_ISR));
+		return update_ppr(lapic, highest_isr(lapic));
 	if (offset >= LAPIC_TMR && offset < LAPIC_ESR)
 		lapic_sync(lapic);
 	return reg(lapic, offset);
@@ -838,12 +918,16 @@ void lapic_mmio_written(struct lapic *lapic, u32 offset, u64 now)
 
 void lapic_mmio_write(struct lapic *lapic, u32 offset, u32 size, u32 value, u64 now)
 {
-	if (!is_xapic(lapic) || size != 4 || offset >= AVMM_PAGE_SIZE || offset & 0xf)
+	if (!is_xapic(lapic) || size != 4 || offset & ~0xff0u)
 		return;
-	if (offset == LAPIC_EOI)
+	if (offset == LAPIC_EOI)	/* the frequent ones first */
 		eoi(lapic);
 	else if (offset == LAPIC_ICR)
 		write_icr(lapic, value);
+	else if (offset == LAPIC_TIMER_INITIAL)
+		timer_write_initial(lapic, value, now);
+	else if (offset == LAPIC_TPR)
+		set_reg(lapic, LAPIC_TPR, value & 0xff);
 	else if (offset < 0x400 && rules[offset / 16].access & XW)
 		write_reg(lapic, offset, value & writable_bits(lapic, offset), now);
 	else if (offset >= 0x400 || !(rules[offset / 16].access & XR))
@@ -870,7 +954,7 @@ static bool x2apic_write_icr(struct lapic *lapic, u64 value)
 		return false;
 	set_reg(lapic, LAPIC_ICR, (u32)value & rule->writable);
 	set_reg(lapic, ICR2_X2, (u32)(value >> 32));
-	send_ipi(lapic, (u32)value & rule->writable, (u32)(value >> 32));
+	send_ipi(lapic, (u32)value & rule->writable, (u32)(value >> 32), 0xffffffff);
 	return true;
 }
 
@@ -881,8 +965,6 @@ static bool x2apic_write(struct lapic *lapic, u32 msr, u64 value, u64 now)
 
 	if (!is_x2apic(lapic) || msr - MSR_X2APIC > 0x3f || !(rules[offset / 16].access & MW))
 		return false;
-	if (offset == LAPIC_ICR)
-		return x2apic_write_icr(lapic, value);
 	bits = writable_bits(lapic, offset);
 	if (value & ~(u64)(bits | rules[offset / 16].readonly))
 		return false;
@@ -912,6 +994,7 @@ static void power_up(struct lapic *lapic)
 	lapic->esr = 0;
 	lapic->error_raised = 0;
 	lapic->lint &= 3;
+	lapic->irr_words = lapic->isr_words = lapic->features & LAPIC_HAS_HARDWARE ? 0xff : 0;
 }
 
 /* ID and logical ID as the mode wants them, 11.12.5 and 11.12.10.2. */
@@ -961,9 +1044,13 @@ bool lapic_msr_read(struct lapic *lapic, u32 msr, u64 *value, u64 now)
 
 bool lapic_msr_write(struct lapic *lapic, u32 msr, u64 value, u64 now)
 {
-	if (msr == MSR_X2APIC_EOI && value == 0 && is_x2apic(lapic)) {
-		eoi(lapic);
-		return true;
+	if (is_x2apic(lapic)) {		/* the frequent ones first */
+		if (msr == MSR_X2APIC_ICR)
+			return x2apic_write_icr(lapic, value);
+		if (msr == MSR_X2APIC_EOI && value == 0) {
+			eoi(lapic);
+			return true;
+		}
 	}
 	if (msr == MSR_TSC_DEADLINE) {
 		timer_write_deadline(lapic, value, now);
@@ -983,8 +1070,8 @@ void lapic_take_init(struct lapic *lapic)
 void lapic_virtual_wire(struct lapic *lapic)
 {
 	set_reg(lapic, LAPIC_SVR, SVR_ENABLE | 0xff);
-	set_reg(lapic, LAPIC_LVT_LINT0, LAPIC_EXTINT << ICR_MODE_SHIFT);
-	set_reg(lapic, LAPIC_LVT_LINT1, LAPIC_NMI << ICR_MODE_SHIFT);
+	set_reg(lapic, LAPIC_LVT_LINT0, LAPIC_EXTINT << MODE_SHIFT);
+	set_reg(lapic, LAPIC_LVT_LINT1, LAPIC_NMI << MODE_SHIFT);
 	publish_route(lapic);
 }
 
@@ -994,7 +1081,7 @@ bool lapic_takes_extint(const struct lapic *lapic)
 
 	if (!(lapic->base & BASE_ENABLE))
 		return true;
-	return !(lvt & LVT_MASKED) && (lvt >> ICR_MODE_SHIFT & 7) == LAPIC_EXTINT;
+	return !(lvt & LVT_MASKED) && (lvt >> MODE_SHIFT & 7) == LAPIC_EXTINT;
 }
 
 void lapic_set_lint(struct lapic *lapic, u32 pin, bool level)
@@ -1005,7 +1092,7 @@ void lapic_set_lint(struct lapic *lapic, u32 pin, bool level)
 	lapic->lint = (u8)(level ? lapic->lint | bit : lapic->lint & ~bit);
 	if (!(lapic->base & BASE_ENABLE))
 		return;
-	if (bit == 1 && lvt & LVT_LEVEL && (lvt >> ICR_MODE_SHIFT & 7) == LAPIC_FIXED)
+	if (bit == 1 && lvt & LVT_LEVEL && (lvt >> MODE_SHIFT & 7) == LAPIC_FIXED)
 		lint0_level(lapic);
 	else if (rises)
 		lvt_fire(lapic, lvt);

@@ -44,18 +44,16 @@ enum lapic_trigger { LAPIC_EDGE, LAPIC_LEVEL };
 /* What became of a message. Coalesced: every receiver had that vector pending already. */
 enum lapic_result { LAPIC_IGNORED, LAPIC_COALESCED, LAPIC_ACCEPTED };
 
-#define LAPIC_MSG_LOGICAL	(1u << 0)
-#define LAPIC_MSG_LEVEL		(1u << 1)
-#define LAPIC_MSG_ALL		(1u << 2)	/* whatever the destination says */
-#define LAPIC_MSG_NOT_SELF	(1u << 3)
-#define LAPIC_MSG_WATCH		(1u << 4)	/* edge, but report the EOI */
-
-struct lapic_msg {
-	u32 dest;
-	u8 vector;
-	u8 mode;		/* enum lapic_mode */
-	u8 flags;		/* LAPIC_MSG_* */
-};
+/*
+ * A message is a word in the format that ICR, I/O APIC entries and MSI data share (vector, delivery mode in bits 10:8,
+ * the bits below), and a destination: 8 bits of an APIC ID or a logical one, 32 in x2APIC mode.
+ */
+#define LAPIC_MSG_MODE(mode)	((u32)(mode) << 8)
+#define LAPIC_MSG_LOGICAL	(1u << 11)
+#define LAPIC_MSG_LEVEL		(1u << 15)
+#define LAPIC_MSG_ALL		(1u << 24)	/* whatever the destination says */
+#define LAPIC_MSG_NOT_SELF	(1u << 25)
+#define LAPIC_MSG_WATCH		(1u << 26)	/* edge, but report the EOI */
 
 struct lapic_ops {
 	/*
@@ -99,6 +97,8 @@ struct lapic {
 	u64 soft[4];			/* the same for vectors that only software may take */
 	u64 watch[4];			/* edge-triggered vectors whose EOI somebody waits for */
 	u8 soft_on;
+	u8 irr_words;			/* words of IRR that may have a bit set, … */
+	u8 isr_words;			/* … and of ISR */
 
 	u32 features;			/* LAPIC_HAS_* */
 	u64 route;			/* read by senders: see route_make() in lapic.c */
@@ -126,6 +126,7 @@ struct lapic_bus {
 #define LAPIC_HAS_DEADLINE	(1u << 1)
 #define LAPIC_HAS_EOI_SUPPRESS	(1u << 2)	/* only beside an I/O APIC with an EOI register */
 #define LAPIC_IS_BSP		(1u << 3)
+#define LAPIC_HAS_HARDWARE	(1u << 4)	/* virtual-interrupt delivery: the CPU writes IRR and ISR in the page, too */
 
 struct lapic_config {
 	u32 *page;		/* 4 KiB, aligned, zeroed */
@@ -199,7 +200,7 @@ void lapic_advance(struct lapic *lapic, u64 now);
 void lapic_set_tsc_offset(struct lapic *lapic, u64 offset, u64 now);
 
 /* A message from an I/O APIC or a device, and the same in the form of an MSI. */
-enum lapic_result lapic_bus_send(struct lapic_bus *bus, const struct lapic_msg *msg);
+enum lapic_result lapic_bus_send(struct lapic_bus *bus, u32 dest, u32 message);
 enum lapic_result lapic_bus_msi(struct lapic_bus *bus, u64 address, u32 data);
 
 #endif

@@ -186,12 +186,11 @@ static int reference_pending(const struct reference *ref)
 static void random_step(struct reference *ref, u64 *seed)
 {
 	u8 vector = (u8)(16 + random_below(seed, 240));
-	const struct lapic_msg msg = { .dest = 0, .vector = vector };
 	int isr = reference_highest(ref->isr);
 
 	switch (random_below(seed, 5)) {
 	case 0:
-		lapic_bus_send(&all.bus, &msg);
+		lapic_bus_send(&all.bus, 0, vector);
 		ref->irr[vector] = true;
 		break;
 	case 1:
@@ -471,13 +470,13 @@ static void event_ipis(void **state)
 static void lowest_priority_rotates(void **state)
 {
 	u32 i, got[4] = { 0 };
-	struct lapic_msg msg = { .dest = 0xf, .vector = 0x40, .mode = LAPIC_LOWEST, .flags = LAPIC_MSG_LOGICAL };
+	const u32 msg = LAPIC_MSG_MODE(LAPIC_LOWEST) | LAPIC_MSG_LOGICAL | 0x40;
 
 	(void)state;
 	for (i = 0; i < 400; i++) {
 		u32 mask;
 
-		assert_int_equal(lapic_bus_send(&all.bus, &msg), LAPIC_ACCEPTED);
+		assert_int_equal(lapic_bus_send(&all.bus, 0xf, msg), LAPIC_ACCEPTED);
 		mask = receivers(4, 0x40);
 		assert_int_equal(mask & (mask - 1), 0);
 		assert_true(mask);
@@ -490,28 +489,24 @@ static void lowest_priority_rotates(void **state)
 	put(&all, 2, LAPIC_TPR, 0x3f);
 	put(&all, 3, LAPIC_SVR, 0xff);
 	for (i = 0; i < 10; i++) {
-		lapic_bus_send(&all.bus, &msg);
+		lapic_bus_send(&all.bus, 0xf, msg);
 		assert_int_equal(receivers(4, 0x40), 2);
 	}
-	msg.dest = 8;
-	assert_int_equal(lapic_bus_send(&all.bus, &msg), LAPIC_IGNORED);
+	assert_int_equal(lapic_bus_send(&all.bus, 8, msg), LAPIC_IGNORED);
 }
 
 static void posting_notifies_once(void **state)
 {
-	const struct lapic_msg edge = { .dest = 1, .vector = 0x40 }, other = { .dest = 1, .vector = 0x41 };
-	const struct lapic_msg level = { .dest = 1, .vector = 0x50, .flags = LAPIC_MSG_LEVEL };
-
 	(void)state;
-	assert_int_equal(lapic_bus_send(&all.bus, &edge), LAPIC_ACCEPTED);
-	assert_int_equal(lapic_bus_send(&all.bus, &edge), LAPIC_COALESCED);
-	assert_int_equal(lapic_bus_send(&all.bus, &other), LAPIC_ACCEPTED);
+	assert_int_equal(lapic_bus_send(&all.bus, 1, 0x40), LAPIC_ACCEPTED);
+	assert_int_equal(lapic_bus_send(&all.bus, 1, 0x40), LAPIC_COALESCED);
+	assert_int_equal(lapic_bus_send(&all.bus, 1, 0x41), LAPIC_ACCEPTED);
 	assert_int_equal(all.events, 1);
 	assert_int_equal(all.event[0].mode, LAPIC_FIXED);
 	assert_int_equal(all.lapic[1].posted.on, 1);
 	assert_int_equal(all.lapic[1].posted.pir[1], 3);
 	assert_int_equal(get(&all, 0, LAPIC_IRR + 0x20), 0);
-	lapic_bus_send(&all.bus, &level);			/* the hardware must not take this one */
+	lapic_bus_send(&all.bus, 1, LAPIC_MSG_LEVEL | 0x50);	/* the hardware must not take this one */
 	assert_int_equal(all.events, 2);
 	assert_int_equal(all.event[1].mode, LAPIC_SYNC);
 	assert_int_equal(all.lapic[1].posted.pir[1], 3);
@@ -519,19 +514,17 @@ static void posting_notifies_once(void **state)
 	assert_int_equal(get(&all, 1, LAPIC_IRR + 0x20), 0x10003);
 	assert_int_equal(get(&all, 1, LAPIC_TMR + 0x20), 0x10000);
 	assert_int_equal(all.lapic[1].posted.on, 0);
-	assert_int_equal(lapic_bus_send(&all.bus, &edge), LAPIC_COALESCED);	/* still in IRR */
+	assert_int_equal(lapic_bus_send(&all.bus, 1, 0x40), LAPIC_COALESCED);	/* still in IRR */
 	assert_int_equal(all.events, 3);
 }
 
 static void eoi_is_broadcast_for_levels(void **state)
 {
-	const struct lapic_msg level = { .dest = 0, .vector = 0x50, .flags = LAPIC_MSG_LEVEL };
-	const struct lapic_msg watched = { .dest = 0, .vector = 0x60, .flags = LAPIC_MSG_WATCH };
 	u64 map[4];
 
 	(void)state;
-	lapic_bus_send(&all.bus, &level);
-	lapic_bus_send(&all.bus, &watched);
+	lapic_bus_send(&all.bus, 0, LAPIC_MSG_LEVEL | 0x50);
+	lapic_bus_send(&all.bus, 0, LAPIC_MSG_WATCH | 0x60);
 	assert_int_equal(lapic_pending(bsp), 0x60);
 	lapic_eoi_exits(bsp, map);
 	assert_int_equal(map[1], 1ull << 16 | 1ull << 32);
@@ -544,7 +537,7 @@ static void eoi_is_broadcast_for_levels(void **state)
 	put(&all, 0, LAPIC_EOI, 0);
 	assert_int_equal(all.eois, 2);
 	assert_int_equal(all.eoi[1], 0x50);
-	lapic_bus_send(&all.bus, &level);
+	lapic_bus_send(&all.bus, 0, LAPIC_MSG_LEVEL | 0x50);
 	lapic_accept(bsp, (u8)lapic_pending(bsp));
 	put(&all, 0, LAPIC_SVR, 0x11ff);		/* suppressed */
 	put(&all, 0, LAPIC_EOI, 0);

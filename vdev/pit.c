@@ -301,7 +301,7 @@ static void pit_tick_irq(struct pit *pit, u64 edges)
 {
 	if (!edges)
 		return;
-	edges += pit->backlog + pit->unfinished - 1;
+	edges = edges - 1 + pit->backlog + pit->unfinished;	/* one goes out now */
 	pit->backlog = edges < PIT_MAX_BACKLOG ? (u32)edges : PIT_MAX_BACKLOG;
 	pit->unfinished = true;
 	pit_edge(pit);

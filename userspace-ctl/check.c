@@ -240,7 +240,9 @@ static void format_cpus(const struct finding *finding, char *buf, size_t size)
 			continue;
 		for (last = cpu; last + 1 < AVMM_MAX_CPUS && finding->cpu[last + 1]; last++)
 			;
-		len += (size_t)snprintf(buf + len, size - len, last == cpu ? "%s%u" : "%s%u-%u", len ? "," : "", cpu, last);
+		len += (size_t)snprintf(buf + len, size - len, "%s%u", len ? "," : "", cpu);
+		if (last != cpu && len < size)
+			len += (size_t)snprintf(buf + len, size - len, "-%u", last);
 		cpu = last;
 	}
 }
@@ -303,7 +305,7 @@ static void show_surroundings(const struct check *check)
 		printf("note: %s does not hold VMX now; while AVMM is launched its virtual machines cannot start\n",
 		       check->owner.text);
 	if (check->signed_modules)
-		puts("note: this kernel loads signed modules only (Secure Boot): sign avmm.ko with a key that it trusts");
+		puts("note: this kernel loads signed modules only: sign avmm.ko with a key that it trusts");
 }
 
 static void show_verdict(const struct check *check)

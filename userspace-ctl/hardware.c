@@ -96,7 +96,8 @@ static void explain_msr(struct msr_device *device, int error)
 	if (geteuid())
 		snprintf(device->problem, device->size, "only root can read MSRs");
 	else if (error == ENOENT || error == ENXIO)
-		snprintf(device->problem, device->size, "there is no /dev/cpu/%u/msr: `modprobe msr` first", device->cpu);
+		snprintf(device->problem, device->size, "there is no /dev/cpu/%u/msr: `modprobe msr` first",
+			 device->cpu);
 	else
 		snprintf(device->problem, device->size, "/dev/cpu/%u/msr: %s", device->cpu, strerror(error));
 }

@@ -80,7 +80,7 @@ static void set_options(struct nl_sock *socket)
 	static const struct timeval timeout = { .tv_sec = REPLY_TIMEOUT };
 	int fd = nl_socket_get_fd(socket), on = 1;
 
-	/* Without these, errors have no text and a dead module would hang us; there is nothing to do about a failure. */
+	/* Without these, errors have no text and a dead module would hang us: not worth giving up for. */
 	(void)setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
 	(void)setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
@@ -163,7 +163,8 @@ static int transact(struct connection *connection, u8 cmd, const u64 *log_offset
 	struct nl_msg *msg = nlmsg_alloc();
 	int ret;
 
-	if (!msg || !genlmsg_put(msg, NL_AUTO_PORT, NL_AUTO_SEQ, connection->family, 0, flags, cmd, AVMM_GENL_VERSION) ||
+	if (!msg ||
+	    !genlmsg_put(msg, NL_AUTO_PORT, NL_AUTO_SEQ, connection->family, 0, flags, cmd, AVMM_GENL_VERSION) ||
 	    (log_offset && nla_put_u64(msg, AVMM_ATTR_LOG_OFFSET, *log_offset))) {
 		nlmsg_free(msg);
 		return fail("out of memory");

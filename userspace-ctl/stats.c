@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -167,7 +166,7 @@ static int parse_interval(const struct command *self, const char *text, double *
 
 	errno = 0;
 	*interval = strtod(text, &end);
-	if (errno || end == text || *end || !isfinite(*interval) || *interval < INTERVAL_MIN || *interval > INTERVAL_MAX)
+	if (errno || end == text || *end || !(*interval >= INTERVAL_MIN && *interval <= INTERVAL_MAX))
 		return usage_error(self, "--interval %s: seconds, from %g to %g", text, INTERVAL_MIN, INTERVAL_MAX);
 	return EXIT_DONE;
 }

@@ -122,8 +122,10 @@ void vmx_caps_read(struct vmx_caps_input *input, const struct vmx_caps_reader *r
 
 	*input = clear;
 	for (i = 0; i < VMX_LEAF_COUNT; i++) {
+		const struct vmx_caps_leaf_info *info = &vmx_caps_leaves[i];
+
 		if (leaf_exists(input, i))
-			reader->cpuid(reader->opaque, vmx_caps_leaves[i].leaf, vmx_caps_leaves[i].subleaf, input->cpuid[i]);
+			reader->cpuid(reader->opaque, info->leaf, info->subleaf, input->cpuid[i]);
 	}
 
 	/* In the table's order: a register is above those that tell whether it exists. */
@@ -234,11 +236,12 @@ enum vmx_severity vmx_caps_check(const struct vmx_caps_input *input, vmx_caps_re
 /* Controls of a ring are set together or not at all. */
 static bool ring_is_complete(const struct vmx_caps_input *input, enum vmx_feature_id id)
 {
-	enum vmx_feature_id other;
+	enum vmx_feature_id other = vmx_features[id].partner;
 
-	for (other = vmx_features[id].partner; other != id && other != VMX_F_NONE; other = vmx_features[other].partner) {
+	while (other != id && other != VMX_F_NONE) {
 		if (!vmx_caps_has(input, other))
 			return false;
+		other = vmx_features[other].partner;
 	}
 	return true;
 }

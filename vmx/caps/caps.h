@@ -231,7 +231,7 @@ struct vmx_feature {
 	struct vmx_fact holds;
 	struct vmx_fact condition;	/* of VMX_REQUIRED_IF */
 	u8 parent;			/* enum vmx_feature_id: without the parent this row means nothing */
-	u8 partner;			/* enum vmx_feature_id: a ring of controls that are set together or not at all */
+	u8 partner;			/* enum vmx_feature_id: a ring of controls, set all or none */
 	u8 need;			/* enum vmx_need */
 	u8 use;				/* enum vmx_use */
 };

@@ -103,7 +103,7 @@ const struct vmx_feature vmx_features[VMX_F_COUNT] = {
 	},
 	[VMX_F_FEATURE_CONTROL] = {
 		.name = "VMX outside SMX operation", .problem = "is locked off by firmware",
-		.advice = "turn on VT-x (Intel Virtualization Technology) in the firmware setup and switch the machine off and on",
+		.advice = "turn on VT-x (Intel Virtualization Technology) in the firmware setup, then switch off and on",
 		.holds = SET(VMX_WORD_FEATURE_CONTROL, 2), .parent = VMX_F_VMX, .need = VMX_REQUIRED,
 	},
 	[VMX_F_FEATURE_CONTROL_LOCK] = {
@@ -121,8 +121,8 @@ const struct vmx_feature vmx_features[VMX_F_COUNT] = {
 	},
 	[VMX_F_VMXE_FREE] = {
 		.name = "CR4.VMXE", .problem = "is set: VMX is in use",
-		.advice = "end its virtual machines and unload it (kvm: `rmmod kvm_intel`); since Linux 6.12 a merely loaded kvm_intel "
-			  "holds VMX unless the kernel was started with kvm.enable_virt_at_load=0",
+		.advice = "end its virtual machines and unload it (kvm: `rmmod kvm_intel`); since Linux 6.12 a merely "
+			  "loaded kvm_intel holds VMX unless the kernel was started with kvm.enable_virt_at_load=0",
 		.holds = CLEAR(VMX_WORD_VMXE, 13), .parent = VMX_F_VMX, .need = VMX_REQUIRED,
 	},
 	[VMX_F_NO_SMXE] = {
@@ -210,7 +210,8 @@ const struct vmx_feature vmx_features[VMX_F_COUNT] = {
 	[VMX_F_PCONFIG] = FOR_INSTRUCTION("enable PCONFIG", MAY_SET(VMX_MSR_PROCBASED_CTLS2, 27), SET(LEAF_7_EDX, 18)),
 	[VMX_F_APIC_ACCESSES] = NICE("virtualize APIC accesses", MAY_SET(VMX_MSR_PROCBASED_CTLS2, 0), VMX_F_SECONDARY),
 	[VMX_F_X2APIC_MODE] = NICE("virtualize x2APIC mode", MAY_SET(VMX_MSR_PROCBASED_CTLS2, 4), VMX_F_SECONDARY),
-	[VMX_F_APIC_REGISTERS] = NICE("APIC-register virtualization", MAY_SET(VMX_MSR_PROCBASED_CTLS2, 8), VMX_F_SECONDARY),
+	[VMX_F_APIC_REGISTERS] = NICE("APIC-register virtualization", MAY_SET(VMX_MSR_PROCBASED_CTLS2, 8),
+				      VMX_F_SECONDARY),
 	[VMX_F_VIRTUAL_INTERRUPTS] = NICE("virtual-interrupt delivery", MAY_SET(VMX_MSR_PROCBASED_CTLS2, 9),
 					  VMX_F_SECONDARY),
 	[VMX_F_PAUSE_LOOP_EXITING] = NICE("PAUSE-loop exiting", MAY_SET(VMX_MSR_PROCBASED_CTLS2, 10), VMX_F_SECONDARY),
@@ -251,8 +252,8 @@ const struct vmx_feature vmx_features[VMX_F_COUNT] = {
 	 * The guest's CET state and PKRS are saved by every exit once the CPU has the control (SDM 28.3.1), the guest's
 	 * IA32_PERF_GLOBAL_CTRL only by its own control: without that one, an entry would undo what the guest wrote.
 	 */
-	[VMX_F_EXIT_LOAD_CET] = MSR_SWITCH("load CET state (VM exit)", MAY_SET(VMX_WORD_EXIT, 28), SET(VMX_WORD_CR4, 23),
-					   VMX_F_ENTRY_LOAD_CET),
+	[VMX_F_EXIT_LOAD_CET] = MSR_SWITCH("load CET state (VM exit)", MAY_SET(VMX_WORD_EXIT, 28),
+					   SET(VMX_WORD_CR4, 23), VMX_F_ENTRY_LOAD_CET),
 	[VMX_F_EXIT_LOAD_PKRS] = MSR_SWITCH("load PKRS (VM exit)", MAY_SET(VMX_WORD_EXIT, 29), SET(VMX_WORD_CR4, 24),
 					    VMX_F_ENTRY_LOAD_PKRS),
 	[VMX_F_EXIT_LOAD_PERF] = COUNTER_SWITCH("load IA32_PERF_GLOBAL_CTRL (VM exit)", MAY_SET(VMX_WORD_EXIT, 12),
@@ -266,11 +267,12 @@ const struct vmx_feature vmx_features[VMX_F_COUNT] = {
 	[VMX_F_ENTRY_64BIT] = NEEDED("IA-32e mode guest", MAY_SET(VMX_WORD_ENTRY, 9), VMX_F_VMX),
 	[VMX_F_ENTRY_LOAD_PAT] = NEEDED("load IA32_PAT (VM entry)", MAY_SET(VMX_WORD_ENTRY, 14), VMX_F_VMX),
 	[VMX_F_ENTRY_LOAD_EFER] = NEEDED("load IA32_EFER (VM entry)", MAY_SET(VMX_WORD_ENTRY, 15), VMX_F_VMX),
-	[VMX_F_ENTRY_LOAD_CET] = MSR_SWITCH("load CET state (VM entry)", MAY_SET(VMX_WORD_ENTRY, 20), SET(VMX_WORD_CR4, 23),
-					    VMX_F_EXIT_LOAD_CET),
+	[VMX_F_ENTRY_LOAD_CET] = MSR_SWITCH("load CET state (VM entry)", MAY_SET(VMX_WORD_ENTRY, 20),
+					    SET(VMX_WORD_CR4, 23), VMX_F_EXIT_LOAD_CET),
 	[VMX_F_ENTRY_LOAD_PKRS] = MSR_SWITCH("load PKRS (VM entry)", MAY_SET(VMX_WORD_ENTRY, 22), SET(VMX_WORD_CR4, 24),
 					     VMX_F_EXIT_LOAD_PKRS),
 	[VMX_F_ENTRY_LOAD_PERF] = COUNTER_SWITCH("load IA32_PERF_GLOBAL_CTRL (VM entry)", MAY_SET(VMX_WORD_ENTRY, 13),
 						 VMX_F_EXIT_LOAD_PERF),
-	[VMX_F_ENTRY_FORCED] = NOT_FORCED("unknown VM-entry control", ZERO(VMX_WORD_ENTRY, ALL_CONTROLS & ~ENTRY_KNOWN)),
+	[VMX_F_ENTRY_FORCED] = NOT_FORCED("unknown VM-entry control",
+					  ZERO(VMX_WORD_ENTRY, ALL_CONTROLS & ~ENTRY_KNOWN)),
 };

@@ -103,7 +103,7 @@ const struct vmx_feature vmx_features[VMX_F_COUNT] = {
 	},
 	[VMX_F_FEATURE_CONTROL] = {
 		.name = "VMX outside SMX operation", .problem = "is locked off by firmware",
-		.advice = "turn on VT-x (Intel Virtualization Technology) in the firmware setup, then switch off and on",
+		.advice = "turn on VT-x (Intel Virtualization Technology) in the firmware setup, then power-cycle",
 		.holds = SET(VMX_WORD_FEATURE_CONTROL, 2), .parent = VMX_F_VMX, .need = VMX_REQUIRED,
 	},
 	[VMX_F_FEATURE_CONTROL_LOCK] = {

@@ -32,7 +32,7 @@ fuzz()
 for row in "$@"; do
 	# shellcheck disable=SC2086 # the row's words are arguments
 	if fuzz $row; then
-		runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$out/$target.log")
+		runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$out/$target.log" | tail -n 1)
 		echo "$target: $runs runs in $seconds s"
 		passed=$((passed + 1))
 	else

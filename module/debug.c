@@ -5,6 +5,8 @@
  *   fault	a write of N (enum avmm_debug_fault) provokes that fault in root operation, on the writer's CPU
  */
 #include <linux/debugfs.h>
+#include <linux/io.h>
+#include <linux/mm.h>
 #include <linux/seq_file.h>
 #include <avmm/hypercall.h>
 #include "module.h"

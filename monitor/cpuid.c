@@ -12,18 +12,19 @@
 #define LEAF7_ECX_OSPKE		(1u << 4)
 
 /* Bits that mirror CR4 come from the guest's: the CPU shows the monitor's own here. */
-static u32 mirror(u32 reg, u32 bit, u64 on)
+static u64 mirror(u64 reg, u64 bit, u64 on)
 {
 	return on ? reg | bit : reg & ~bit;
 }
 
 void core_cpuid(struct vcpu *v, u64 os_cr4)
 {
-	u32 leaf = v->gpr[RAX], sub = v->gpr[RCX], r[4];
+	u32 leaf = v->gpr[RAX], sub = v->gpr[RCX];
+	u64 r[4];
 
 	cpuid(leaf, sub, r);
 	if (leaf == 1) {
-		r[2] = mirror(r[2] & ~LEAF1_ECX_VMX, LEAF1_ECX_OSXSAVE, os_cr4 & AVMM_CR4_OSXSAVE);
+		r[2] = mirror(r[2] & ~(u64)LEAF1_ECX_VMX, LEAF1_ECX_OSXSAVE, os_cr4 & AVMM_CR4_OSXSAVE);
 	} else if (leaf == 7 && sub == 0) {
 		r[2] = mirror(r[2], LEAF7_ECX_OSPKE, os_cr4 & AVMM_CR4_PKE);
 	} else if (leaf == AVMM_SIGNATURE_LEAF) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Hypercalls of the service partition. include/avmm/hypercall.h is their documentation. */
 #include <avmm/hypercall.h>
-#include <vmx/root/insn.h>
+#include <vmx/root/instr.h>
 #include <vmx/root/root.h>
 #include <vmx/root/upcalls.h>
 #include "core.h"

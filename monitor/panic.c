@@ -40,22 +40,30 @@ static void report_address(const char *what, u64 address)
 		report("%s%016lx", what, address);
 }
 
-/* Frame pointers, as far as they stay on this CPU's stack and go up. */
-static void report_backtrace(const struct cpu *cpu, u64 rip, u64 rbp)
+/* Does a call end where this return address points? CALL rel32, or an indirect CALL of 2 or 3 bytes. */
+static bool follows_call(u64 address)
 {
-	unsigned int i;
+	const u8 *p = (const u8 *)address;
+	u64 offset;
 
-	report("backtrace:");
+	return symbol_name(address - 5, &offset) && (p[-5] == 0xe8 || p[-2] == 0xff || p[-3] == 0xff);
+}
+
+/* The exit path has no frame pointers to spare: whatever on the stack looks like a return address is shown. */
+static void report_backtrace(const struct cpu *cpu, u64 rip, u64 rsp)
+{
+	const u64 *word;
+	unsigned int n = 0;
+
+	report("backtrace, innermost first:");
 	report_address("  ", rip);
-	for (i = 0; i < FRAMES; i++) {
-		const u64 *frame = (const u64 *)rbp;
-
-		if (rbp < cpu->stack_low || rbp > cpu->stack_high - 16 || rbp % 8)
-			break;
-		report_address("  ", frame[1]);
-		if (frame[0] <= rbp)
-			break;
-		rbp = frame[0];
+	if (rsp < cpu->stack_low || rsp > cpu->stack_high)
+		rsp = cpu->stack_low;
+	for (word = (const u64 *)(rsp & ~7ul); (u64)word < cpu->stack_high && n < FRAMES; word++) {
+		if (follows_call(*word)) {
+			report_address("  ", *word);
+			n++;
+		}
 	}
 }
 
@@ -119,7 +127,7 @@ void report_fault(const struct fault_frame *f)
 	report("rsi %016lx rdi %016lx rbp %016lx r8  %016lx", f->gpr[RSI], f->gpr[RDI], f->gpr[RBP], f->gpr[R8]);
 	report("r9  %016lx r10 %016lx r11 %016lx r12 %016lx", f->gpr[R9], f->gpr[R10], f->gpr[R11], f->gpr[R12]);
 	report("r13 %016lx r14 %016lx r15 %016lx", f->gpr[R13], f->gpr[R14], f->gpr[R15]);
-	report_backtrace(cpu, f->rip, f->gpr[RBP]);
+	report_backtrace(cpu, f->rip, f->rsp);
 	if (!cpu->leaving)
 		report_guest(cpu);
 	stop(cpu);
@@ -130,7 +138,7 @@ void core_panic(const char *what, u64 detail)
 	struct cpu *cpu = this_cpu();
 
 	report("PANIC on CPU %u: %s %lx", cpu->number, what, detail);
-	report_backtrace(cpu, (u64)__builtin_return_address(0), (u64)__builtin_frame_address(0));
+	report_backtrace(cpu, (u64)__builtin_return_address(0), (u64)&cpu);
 	report_guest(cpu);
 	stop(cpu);
 }

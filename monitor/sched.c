@@ -225,6 +225,17 @@ static COLD void roll(struct sched *s, u64 n)
 	}
 }
 
+/* Periods end exactly at their boundary, whenever that is noticed. (If sched_enter passed it: at sched_enter.) */
+static COLD void cross(struct sched *s, u64 now)
+{
+	u64 n = (now - s->period_end) / s->period;
+	u64 boundary = s->period_end + n * s->period;
+
+	if (boundary > s->last)
+		charge_until(s, boundary);
+	roll(s, n + 1);
+}
+
 static inline void shift(u64 *time, u64 back)
 {
 	if (*time != SCHED_NEVER)
@@ -237,6 +248,8 @@ static COLD void clock_went_back(struct sched *s, u64 now)
 	u64 back = s->last - now;
 	u32 i;
 
+	if (s->last >= s->period_end)
+		cross(s, s->last);
 	for (i = 0; i < SCHED_SIDES; i++) {
 		shift(&s->side[i].wake_at, back);
 		shift(&s->side[i].since, back);
@@ -244,30 +257,17 @@ static COLD void clock_went_back(struct sched *s, u64 now)
 	shift(&s->next_timer, back);
 	shift(&s->defer_at, back);
 	shift(&s->grace_end, back);
-	shift(&s->limit, back);
 	s->period_end -= back;
 	s->epoch -= back;
 	s->last = now;
 	s->backwards++;
 }
 
-/* Periods end exactly at their boundary, whenever that is noticed. */
-static COLD void cross(struct sched *s, u64 now)
-{
-	u64 n;
-
-	if (now < s->last)
-		clock_went_back(s, now);
-	if (now < s->period_end)
-		return;
-	n = (now - s->period_end) / s->period;
-	charge_until(s, s->period_end + n * s->period);
-	roll(s, n + 1);
-}
-
 static inline void account(struct sched *s, u64 now)
 {
-	if (now - s->last >= s->period_end - s->last)	/* or before last */
+	if (now < s->last)
+		clock_went_back(s, now);
+	if (now >= s->period_end)
 		cross(s, now);
 	charge_until(s, now);
 }
@@ -521,7 +521,6 @@ static inline void switch_to(struct sched *s, u32 who)
 	if (who >= SCHED_SIDES)
 		return;
 	stats->switches++;
-	stats->jumps += s->why_next > SCHED_TURN;
 	if (!active(&s->side[who]))
 		return;
 	wait = s->last - s->side[who].since;
@@ -538,17 +537,18 @@ static u64 jump_length(const struct sched *s, u32 who, u64 grant)
 	return weight ? min_u64(grant, (u64)(s->side[who].lag + s->side[who].room) / weight) : grant;
 }
 
-static COLD u64 length_out_of_turn(const struct sched *s)
+static COLD u64 length_out_of_turn(struct sched *s)
 {
+	if (s->why == SCHED_ALONE)
+		return SCHED_NEVER;
+	s->stats[s->cur].jumps++;
 	switch (s->why) {
 	case SCHED_BOOSTED:
 		return jump_length(s, SCHED_SERVICE, min_u64(s->boost_left, us(s, SCHED_BOOST_MAX) - s->boost_sum));
 	case SCHED_YIELDED:
 		return jump_length(s, SCHED_USER, s->yield_left);
-	case SCHED_INTERRUPT:
-		return s->window_left;
 	default:
-		return SCHED_NEVER;
+		return s->window_left;
 	}
 }
 
@@ -609,10 +609,10 @@ enum sched_who sched_pick(struct sched *s, enum sched_safety safety, u64 now)
 
 u64 sched_enter(struct sched *s, u64 now)
 {
-	if (now - s->last >= s->period_end - s->last)
-		cross(s, now);
-	s->time[s->owner] += now - s->last;
-	s->last = now;
+	if (now >= s->last) {
+		s->time[SCHED_MONITOR] += now - s->last;
+		s->last = now;
+	}
 	s->owner = s->cur;
 	return min_u64(later(s->last, s->length), s->limit);
 }

@@ -61,7 +61,7 @@ struct sched_stats {
 	u64 waited;		/* runnable, not throttled, and not running */
 	u64 longest_wait;
 	u64 switches;		/* times that it came onto the CPU */
-	u64 jumps;		/* … out of its turn: boosts, interrupt windows, yields */
+	u64 jumps;		/* slices out of its turn: boosts, interrupt windows, yields */
 	u64 graces;		/* graces granted to it */
 	u64 preempted;		/* switched away from although not safe */
 	u64 throttled;		/* times that its cap stopped it */
@@ -166,7 +166,7 @@ u64 sched_service_interrupt(struct sched *s, enum sched_irq kind, u64 now);
 
 /* The decision: SERVICE, USER or IDLE. Charges the time up to now; from now on it is the monitor's. */
 enum sched_who sched_pick(struct sched *s, enum sched_safety safety, u64 now);
-/* From now on the time belongs to who was picked. Returns when to come back; in the past: at once. */
+/* After sched_pick: from now on the time belongs to who was picked. Returns when to come back; in the past: at once. */
 u64 sched_enter(struct sched *s, u64 now);
 
 /* Brings the accounts up to date, for readers. */

@@ -160,6 +160,7 @@
 #define VMX_REASON_INVVPID		53
 #define VMX_REASON_XSETBV		55
 #define VMX_REASON_VMFUNC		59
+#define VMX_REASON_LAST			77	/* of those that the manual names today */
 
 /* event injection and vectoring information: bits 7:0 vector, 10:8 type, 11 error code, 31 valid */
 #define VMX_EVENT_VALID			(1u << 31)

@@ -5,7 +5,7 @@
  * effects. XSETBV always comes here.
  */
 #include <avmm/x86.h>
-#include <vmx/root/insn.h>
+#include <vmx/root/instr.h>
 #include <vmx/root/root.h>
 #include <vmx/vmcs.h>
 

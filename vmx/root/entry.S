@@ -27,7 +27,6 @@ vmx_exit_entry:
 	push	%rax
 	mov	%rsp, %rdi
 	mov	VCPU_STACK(%rsp), %rsp
-	xor	%ebp, %ebp		/* backtraces end here */
 	call	vmx_exit
 	mov	%rax, %rsp
 	pop	%rax

@@ -4,10 +4,12 @@
  * fault; the others leave RIP alone, so that the instruction runs again.
  */
 #include <avmm/x86.h>
-#include <vmx/root/insn.h>
+#include <vmx/root/instr.h>
 #include <vmx/root/root.h>
 #include <vmx/root/upcalls.h>
 #include <vmx/vmcs.h>
+
+#define EXIT_ROWS (VMX_REASON_LAST + 1)
 
 /* Read by entry.S when VMRESUME itself fails. */
 const u64 vmx_entry_stack_offset = __builtin_offsetof(struct cpu, service.stack);
@@ -87,7 +89,8 @@ static void exit_unknown(struct vcpu *v)
 	vmx_inject_gp(v);
 }
 
-static void (*const exit_table[])(struct vcpu *v) = {
+static void (*const exit_table[EXIT_ROWS])(struct vcpu *v) = {
+	[0 ... EXIT_ROWS - 1]		= exit_unknown,
 	[VMX_REASON_EXCEPTION_NMI]	= vmx_exit_exception_nmi,
 	[VMX_REASON_TRIPLE_FAULT]	= core_triple_fault,
 	[VMX_REASON_INIT]		= vmx_exit_init,
@@ -117,23 +120,20 @@ static void (*const exit_table[])(struct vcpu *v) = {
 	[VMX_REASON_VMFUNC]		= vmx_inject_ud,
 };
 
-#define EXIT_ROWS (sizeof(exit_table) / sizeof(exit_table[0]))
-
 _Static_assert(EXIT_ROWS <= AVMM_EXIT_REASONS, "the statistics have a counter for every row");
 _Static_assert(__builtin_offsetof(struct vcpu, stack) == 128, "entry.S has the offset");
 
+/* Every exit pays for each line here: the failed entry, which happens once in a launch at most, hides in the range. */
 struct vcpu *vmx_exit(struct vcpu *v)
 {
-	u32 reason = vmread(VMCS_EXIT_REASON);
+	u64 reason = vmread(VMCS_EXIT_REASON);
 	struct cpu *cpu = v->cpu;
 
-	/* an entry that failed after its checks: only the first one, at the launch, can; Linux gets the reason */
-	if (reason & VMX_EXIT_ENTRY_FAILED)
-		vmx_leave(cpu, reason);
-
-	if (reason < EXIT_ROWS && exit_table[reason]) {
+	if (reason < EXIT_ROWS) {
 		cpu->stats->exits[reason]++;
 		exit_table[reason](v);
+	} else if (reason & VMX_EXIT_ENTRY_FAILED) {
+		vmx_leave(cpu, reason);
 	} else {
 		exit_unknown(v);
 	}

@@ -55,7 +55,8 @@ static inline void invvpid(u64 type, u64 vpid)
 	asm volatile("invvpid %0, %1" : : "m"(d), "r"(type) : "cc", "memory");
 }
 
-static inline void cpuid(u32 leaf, u32 sub, u32 r[4])
+/* 64-bit: the instruction clears the upper halves itself. */
+static inline void cpuid(u32 leaf, u32 sub, u64 r[4])
 {
 	asm volatile("cpuid" : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3]) : "a"(leaf), "c"(sub));
 }

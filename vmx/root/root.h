@@ -11,10 +11,6 @@ void vmx_exit_entry(void);
 /* exit.c: handles the exit of the current VMCS and returns the vCPU to enter. */
 struct vcpu *vmx_exit(struct vcpu *v);
 
-/* instr.c */
-void vmx_skip_instruction(void);
-bool vmx_guest_cpl0_64(void);
-
 /* inject.c: for the next entry. A second event in the same exit replaces the first only where the SDM makes #DF. */
 void vmx_inject_ud(struct vcpu *v);
 void vmx_inject_gp(struct vcpu *v);

@@ -42,7 +42,7 @@ static void reset_segments(void)
 static void reset_registers(struct vcpu *v)
 {
 	u64 cr0 = (vmread(VMCS_GUEST_CR0) & (AVMM_CR0_CD | AVMM_CR0_NW)) | AVMM_CR0_ET | AVMM_CR0_NE;
-	u32 r[4];
+	u64 r[4];
 	unsigned int i;
 
 	cpuid(1, 0, r);

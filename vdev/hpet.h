@@ -10,9 +10,9 @@
  * is lost: one that finds the former still pending waits, at most HPET_MAX_BACKLOG of them, and is tried again after
  * a quarter period; a level-triggered one comes when the guest clears the status bit.
  *
- * One deviation: a comparator that is set to a value up to 0.17 s in the past fires at once. Hardware would wait for the
- * counter to wrap. A guest that checks for a late write gets one more interrupt, one that does not goes on running,
- * and a vCPU on the shared CPU may well be preempted between reading the counter and writing the comparator.
+ * One deviation: a comparator that is set to a value up to 0.17 s in the past fires at once. Hardware would wait for
+ * the counter to wrap. A guest that checks for a late write gets one more interrupt, one that does not goes on
+ * running, and a vCPU on the shared CPU may well be preempted between reading the counter and writing the comparator.
  */
 #ifndef VDEV_HPET_H
 #define VDEV_HPET_H

@@ -6,8 +6,8 @@
  * software enable, logical ID), the old one is kept outside of the page, because the hardware stores into the page
  * before software hears of it.
  *
- * Sharing: another CPU touches only posted, soft, soft_on and watch (atomically), reads route (one atomic word, so that model
- * and ID always fit together), and reads IRR and TPR of the page as a hint. Everything else is the owner's.
+ * Sharing: another CPU touches only posted, soft, soft_on and watch (atomically), reads route (one atomic word, so
+ * that model and ID always fit together), and reads IRR and TPR of the page as a hint. Everything else is the owner's.
  */
 #include "lapic.h"
 

@@ -148,7 +148,7 @@ void lapic_take_init(struct lapic *lapic);
 /* What firmware leaves for a kernel that is booted directly: enabled, LINT0 = ExtINT, LINT1 = NMI. */
 void lapic_virtual_wire(struct lapic *lapic);
 
-/* Accesses to the page at lapic_mmio_base(); not 32-bit at a register's start: read zeros or part of it, write nothing. */
+/* The page at lapic_mmio_base(). Accesses that are not 32 bits at a register's start read part of it, write nothing. */
 u64 lapic_mmio_base(const struct lapic *lapic);	/* 0 unless in xAPIC mode */
 u64 lapic_mmio_read(struct lapic *lapic, u32 offset, u32 size, u64 now);
 void lapic_mmio_write(struct lapic *lapic, u32 offset, u32 size, u32 value, u64 now);

@@ -53,7 +53,7 @@ setup_packages()
 	want=$(missing $packages)
 	[ -n "$want" ] || { say "packages: present"; return 0; }
 	apt_update
-	say "installing" $want
+	say "installing ${want//$'\n'/ }"
 	# shellcheck disable=SC2086
 	DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install $want \
 		</dev/null >"$cache/apt.log" 2>&1 || { tail -n 20 "$cache/apt.log"; die "apt-get install failed"; }

@@ -17,18 +17,29 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from lab import Machine, kernel_log, payload, paths  # noqa: E402
 
 
+def pytest_addoption(parser):
+    parser.addoption('--soak', metavar='PART', help="run this part of make soak; 'list' prints the parts")
+
+
 def pytest_configure(config):
-    config.addinivalue_line('markers', 'soak(part): a part of make soak, not of make check')
+    config.addinivalue_line('markers', 'soak(part): belongs to a part of make soak, not to make check')
     config.addinivalue_line('markers', 'fresh: wants a machine that no other test used')
 
 
+def _soak_part(item):
+    marker = item.get_closest_marker('soak')
+    return marker.args[0] if marker else None
+
+
 def pytest_collection_modifyitems(config, items):
-    """Soak parts run only when asked for."""
-    if 'soak' in (config.option.markexpr or ''):
-        return
-    kept = [i for i in items if not i.get_closest_marker('soak')]
-    config.hook.pytest_deselected(items=[i for i in items if i.get_closest_marker('soak')])
-    items[:] = kept
+    """The tests of one soak part, or all that belong to none."""
+    wanted = config.getoption('--soak')
+    if wanted == 'list':
+        for part in sorted({_soak_part(i) for i in items} - {None}):
+            print(f'\nsoak part {part}')
+    dropped = [i for i in items if _soak_part(i) != wanted]
+    config.hook.pytest_deselected(items=dropped)
+    items[:] = [i for i in items if _soak_part(i) == wanted]
 
 
 @pytest.hookimpl(hookwrapper=True)

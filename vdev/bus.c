@@ -23,26 +23,41 @@ static unsigned int bus_rank(const struct bus *bus, u64 addr)
 	return low;
 }
 
+static bool slot_holds(const struct bus_slot *slot, u64 addr)
+{
+	return addr - slot->first < slot->count;
+}
+
 /* The slot that holds the first byte at addr, or NULL. */
-static const struct bus_slot *bus_find(const struct bus *bus, u64 addr)
+static const struct bus_slot *bus_search(const struct bus *bus, u64 addr)
 {
 	unsigned int rank = bus_rank(bus, addr);
-	const struct bus_slot *slot;
 
-	if (!rank)
-		return NULL;
-	slot = &bus->slot[rank - 1];
-	return addr - slot->first < slot->row->count ? slot : NULL;
+	return rank && slot_holds(&bus->slot[rank - 1], addr) ? &bus->slot[rank - 1] : NULL;
+}
+
+static u8 *bus_hint(struct bus *bus, u64 addr)
+{
+	return &bus->hint[(addr ^ addr >> 6) % BUS_HINTS];
+}
+
+static const struct bus_slot *bus_find(struct bus *bus, u64 addr)
+{
+	const struct bus_slot *slot = bus_search(bus, addr);
+
+	if (slot)
+		*bus_hint(bus, addr) = (u8)(slot - bus->slot);
+	return slot;
 }
 
 static bool bus_takes(const struct bus_slot *slot, u64 addr, unsigned int size)
 {
-	return slot && (slot->row->sizes & size) && addr - slot->first + size <= slot->row->count;
+	return (slot->sizes & size) && addr - slot->first < slot->count && addr - slot->first + size <= slot->count;
 }
 
 bool bus_claimed(const struct bus *bus, u64 addr)
 {
-	return bus_find(bus, addr);
+	return bus_search(bus, addr);
 }
 
 static bool bus_insert(struct bus *bus, u64 base, const struct bus_row *row, void *ctx)
@@ -50,13 +65,15 @@ static bool bus_insert(struct bus *bus, u64 base, const struct bus_row *row, voi
 	u64 first = base + row->first;
 	unsigned int rank = bus_rank(bus, first), i;
 
-	if (bus->count == BUS_SLOTS || bus_find(bus, first))
+	if (bus->count == BUS_SLOTS || bus_search(bus, first))
 		return false;
 	if (rank < bus->count && bus->slot[rank].first - first < row->count)
 		return false;
 	for (i = bus->count; i > rank; i--)
 		bus->slot[i] = bus->slot[i - 1];
-	bus->slot[rank] = (struct bus_slot){ .first = first, .base = base, .row = row, .ctx = ctx };
+	bus->slot[rank] = (struct bus_slot){
+		.first = first, .count = row->count, .sizes = row->sizes, .base = base, .row = row, .ctx = ctx,
+	};
 	bus->count++;
 	return true;
 }
@@ -84,6 +101,8 @@ void bus_unmap(struct bus *bus, const struct bus_row *rows, unsigned int nrows, 
 		if (slot->ctx != ctx || slot->row < rows || slot->row >= rows + nrows)
 			bus->slot[to++] = *slot;
 	}
+	for (from = to; from < bus->count; from++)
+		bus->slot[from].count = 0;
 	bus->count = to;
 }
 
@@ -98,7 +117,7 @@ static unsigned int bus_piece(const struct bus_slot *slot, u64 addr, unsigned in
 	unsigned int size;
 
 	for (size = 8; size; size /= 2)
-		if (size <= left && bus_takes(slot, addr, size))
+		if (slot && size <= left && bus_takes(slot, addr, size))
 			return size;
 	return 0;
 }
@@ -116,7 +135,9 @@ static void bus_call_write(const struct bus_slot *slot, u64 addr, unsigned int s
 		slot->row->write(slot->ctx, (u32)(addr - slot->base), size, value & bus_ones(size), now);
 }
 
-static u64 bus_read_split(struct bus *bus, u64 addr, unsigned int size, u64 now)
+/* The way of an access that the hint does not find: wrong hint, nobody there, or several rows. */
+__attribute__((noinline))
+static u64 bus_read_slow(struct bus *bus, u64 addr, unsigned int size, u64 now)
 {
 	unsigned int done = 0;
 	u64 value = 0;
@@ -134,14 +155,15 @@ static u64 bus_read_split(struct bus *bus, u64 addr, unsigned int size, u64 now)
 
 u64 bus_read(struct bus *bus, u64 addr, unsigned int size, u64 now)
 {
-	const struct bus_slot *slot = bus_find(bus, addr);
+	const struct bus_slot *slot = &bus->slot[*bus_hint(bus, addr)];
 
 	if (bus_takes(slot, addr, size))
 		return bus_call_read(slot, addr, size, now);
-	return bus_read_split(bus, addr, size, now);
+	return bus_read_slow(bus, addr, size, now);
 }
 
-static void bus_write_split(struct bus *bus, u64 addr, unsigned int size, u64 value, u64 now)
+__attribute__((noinline))
+static void bus_write_slow(struct bus *bus, u64 addr, unsigned int size, u64 value, u64 now)
 {
 	unsigned int done = 0;
 
@@ -157,10 +179,10 @@ static void bus_write_split(struct bus *bus, u64 addr, unsigned int size, u64 va
 
 void bus_write(struct bus *bus, u64 addr, unsigned int size, u64 value, u64 now)
 {
-	const struct bus_slot *slot = bus_find(bus, addr);
+	const struct bus_slot *slot = &bus->slot[*bus_hint(bus, addr)];
 
 	if (bus_takes(slot, addr, size))
 		bus_call_write(slot, addr, size, value, now);
 	else
-		bus_write_split(bus, addr, size, value, now);
+		bus_write_slow(bus, addr, size, value, now);
 }

@@ -3,8 +3,9 @@
  * Address spaces of the user partition that devices answer in: one bus for I/O ports, one for MMIO.
  *
  * A device describes its registers in a static const table of struct bus_row: which addresses, which access sizes,
- * which handlers. bus_map() puts a table at an address; the slots stay sorted, so an access is one binary search of
- * at most six steps and one call. Mapping may change at run time, also from inside a handler (PIIX4's PMBASE).
+ * which handlers. bus_map() puts a table at an address. The slots stay sorted for a binary search of at most six
+ * steps; a table of hints, by address, makes that rare: an access is one look and one call. Mapping may change at run
+ * time, also from inside a handler (PIIX4's PMBASE).
  *
  * An access of a size that a row does not take is split into smaller ones, as the bus does on a real machine: OUT of
  * a word to port 70h writes index and data. Where nobody answers, reads give ones and writes vanish.
@@ -15,6 +16,7 @@
 #include "vdev.h"
 
 #define BUS_SLOTS	64
+#define BUS_HINTS	64
 
 /* One register, or several that have the same handlers. Offsets count from where the table is mapped. */
 struct bus_row {
@@ -27,6 +29,8 @@ struct bus_row {
 
 struct bus_slot {
 	u64 first;		/* absolute; slots are sorted by it and never overlap */
+	u32 count;		/* of the row; 0 in a slot that is not used */
+	u32 sizes;
 	u64 base;		/* of the table */
 	const struct bus_row *row;
 	void *ctx;
@@ -35,6 +39,7 @@ struct bus_slot {
 struct bus {
 	unsigned int count;
 	struct bus_slot slot[BUS_SLOTS];
+	u8 hint[BUS_HINTS];	/* the slot where such an address was found last; a wrong one costs only the search */
 };
 
 void bus_init(struct bus *bus);

@@ -30,9 +30,14 @@ static u64 pm_tick(const struct pm *pm, u64 now)
 	return clock_ticks(&pm->clock, now);
 }
 
-static void pm_update_sci(const struct pm *pm)
+static void pm_update_sci(struct pm *pm)
 {
-	vdev_set_irq(&pm->irq, PM_SCI, (pm->control & SCI_EN) && (pm->status & pm->enable & EN_BITS));
+	bool level = (pm->control & SCI_EN) && (pm->status & pm->enable & EN_BITS);
+
+	if (level == pm->sci)
+		return;
+	pm->sci = level;
+	vdev_set_irq(&pm->irq, PM_SCI, level);
 }
 
 void pm_advance(struct pm *pm, u64 now)

@@ -36,6 +36,7 @@ struct pm {
 	u8 apm[2];		/* ports B2h, B3h */
 	u8 port92;
 	bool acpi_mode;		/* SCI_EN after reset */
+	bool sci;		/* the line */
 };
 
 #define PM_ROWS			6

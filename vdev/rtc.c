@@ -216,9 +216,11 @@ static void rtc_update_irq(struct rtc *rtc)
 {
 	bool raise = rtc->ram[REG_B] & rtc->ram[REG_C] & C_FLAGS;
 
-	if (raise && !(rtc->ram[REG_C] & C_IRQF))
-		rtc->unfinished = true;
 	rtc->ram[REG_C] = (u8)((rtc->ram[REG_C] & C_FLAGS) | (raise ? C_IRQF : 0));
+	if (raise == rtc->raised)
+		return;
+	rtc->raised = raise;
+	rtc->unfinished |= raise;
 	vdev_set_irq(&rtc->irq, RTC_IRQ, raise);
 }
 

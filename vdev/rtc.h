@@ -28,6 +28,7 @@ struct rtc {
 	u8 high_index;		/* port 72h */
 	bool nmi_disabled;	/* bit 7 of port 70h */
 	bool held;		/* time stands still, ram[] has it */
+	bool raised;		/* the line */
 	bool unfinished;	/* an interrupt was raised and the guest has not finished it */
 	u8 weekday_shift;	/* what the guest added to the true day of the week */
 	u32 backlog;		/* queued periodic ticks */

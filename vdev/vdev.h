@@ -23,7 +23,8 @@
 
 /*
  * The interrupt lines of the machine. An edge is a call with false followed by one with true. Devices that share a
- * line have a context each, so that the callee can form the wired OR. Levels may be repeated.
+ * line have a context each, so that the callee can form the wired OR. Models call on changes only, as a call goes all
+ * the way through the interrupt controllers; but the PIT may repeat a level.
  */
 struct vdev_irq {
 	void (*set_irq)(void *ctx, unsigned int irq, bool level);

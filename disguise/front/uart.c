@@ -91,9 +91,14 @@ static u8 uart_iir(const struct uart *uart)
 	return IIR_NONE;
 }
 
-static void uart_update_irq(const struct uart *uart)
+static void uart_update_irq(struct uart *uart)
 {
-	vdev_set_irq(&uart->irq, uart->irq_line, (uart->mcr & MCR_OUT2) && uart_iir(uart) != IIR_NONE);
+	bool level = (uart->mcr & MCR_OUT2) && uart_iir(uart) != IIR_NONE;
+
+	if (level == uart->irq_level)
+		return;
+	uart->irq_level = level;
+	vdev_set_irq(&uart->irq, uart->irq_line, level);
 }
 
 /* Four byte times of 16 clocks a bit: after these the receiver reports what lies below the trigger level. */

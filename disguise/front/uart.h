@@ -27,6 +27,7 @@ struct uart_ring_ops {
 struct uart {
 	struct vdev_irq irq;
 	unsigned int irq_line;
+	bool irq_level;
 	struct uart_ring_ops ring;
 	u32 tsc_khz;
 	u8 ier;

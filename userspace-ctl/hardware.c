@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Reads the machine through CPUID, /dev/cpu and sysfs. */
 #include <cpuid.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -187,6 +188,24 @@ static bool holds_when_idle(const char *module)
 	return text[0] == 'Y' || text[0] == '1';
 }
 
+/*
+ * Who merely has /dev/kvm open is a user of kvm_intel without a virtual machine. These have folders in debugfs, called
+ * PID-FD. Where these cannot be seen, a user counts as one.
+ */
+static bool users_have_machines(const char *module)
+{
+	DIR *machines = strcmp(module, "kvm_intel") ? NULL : opendir("/sys/kernel/debug/kvm");
+	struct dirent *entry;
+	bool found = false;
+
+	if (!machines)
+		return true;
+	while (!found && (entry = readdir(machines)))
+		found = entry->d_name[0] >= '0' && entry->d_name[0] <= '9';
+	closedir(machines);
+	return found;
+}
+
 static bool module_is_there(const char *module, struct vmx_owner *owner)
 {
 	char path[96], text[32];
@@ -197,9 +216,10 @@ static bool module_is_there(const char *module, struct vmx_owner *owner)
 	snprintf(owner->module, sizeof(owner->module), "%s", module);
 	snprintf(path, sizeof(path), "/sys/module/%s/refcnt", module);
 	owner->users = read_line(path, text, sizeof(text)) ? strtol(text, NULL, 10) : -1;
-	owner->holds = owner->users > 0 || holds_when_idle(module);
+	owner->holds = (owner->users > 0 && users_have_machines(module)) || holds_when_idle(module);
 	if (owner->users > 0)
-		snprintf(owner->text, sizeof(owner->text), "%s (in use, %ld users)", module, owner->users);
+		snprintf(owner->text, sizeof(owner->text), "%s (%ld %s)", module, owner->users,
+			 owner->users == 1 ? "user" : "users");
 	else
 		snprintf(owner->text, sizeof(owner->text), "%s (loaded)", module);
 	return true;

@@ -359,12 +359,12 @@ static void the_owner_of_vmx_is_named(void **state)
 	assert_int_equal(check(&input, &findings), VMX_NOTE);	/* it is loaded but does not hold VMX */
 	input.cr4 |= CR4_VMXE;
 	assert_int_equal(check(&input, &findings), VMX_REFUSAL);
-	assert_non_null(strstr(findings.text, "VMX is in use by kvm_intel (CR4[13]): "));
+	assert_non_null(strstr(findings.text, "VMX operation is in use by kvm_intel (CR4[13]): "));
 	assert_non_null(strstr(findings.text, "rmmod kvm_intel"));
 	assert_non_null(strstr(findings.text, "kvm.enable_virt_at_load=0"));
 	input.vmx_owner = NULL;
 	assert_int_equal(check(&input, &findings), VMX_REFUSAL);
-	assert_non_null(strstr(findings.text, "VMX is in use (CR4[13]): "));
+	assert_non_null(strstr(findings.text, "VMX operation is in use (CR4[13]): "));
 }
 
 /* In userspace: no control registers, an owner known by other means. */

@@ -120,7 +120,7 @@ const struct vmx_feature vmx_features[VMX_F_COUNT] = {
 		.holds = CLEAR(VMX_MSR_BASIC, 48), .parent = VMX_F_VMX, .need = VMX_REQUIRED,
 	},
 	[VMX_F_VMXE_FREE] = {
-		.name = "CR4.VMXE", .problem = "is set: VMX is in use",
+		.name = "VMX operation", .problem = "is in use",
 		.advice = "end its virtual machines and unload it (kvm: `rmmod kvm_intel`); since Linux 6.12 a merely "
 			  "loaded kvm_intel holds VMX unless the kernel was started with kvm.enable_virt_at_load=0",
 		.holds = CLEAR(VMX_WORD_VMXE, 13), .parent = VMX_F_VMX, .need = VMX_REQUIRED,

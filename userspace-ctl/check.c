@@ -312,7 +312,8 @@ static void show_verdict(const struct check *check)
 {
 	switch (check->verdict) {
 	case VMX_NOTE:
-		printf("AVMM can run on this machine (%u CPUs checked).\n", check->ncpus);
+		printf("AVMM can run on this machine (%u %s checked).\n", check->ncpus,
+		       check->ncpus == 1 ? "CPU" : "CPUs");
 		break;
 	case VMX_UNKNOWN:
 		puts("Whether AVMM can run on this machine could not be found out.");

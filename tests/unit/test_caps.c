@@ -257,6 +257,12 @@ static void controls_are_these(void **state)
 	assert_int_equal(controls.exit, 0x36dfb | 1 << 2 | 1 << 9 | 0xf << 18);
 	assert_int_equal(controls.entry, 0x11fb | 1 << 2 | 1 << 9 | 3 << 14);
 
+	sample_read(&lab_sapphire_rapids, &input);
+	assert_true(vmx_caps_controls(&input, &controls));
+	assert_int_equal(controls.proc2, 1 << 1 | 1 << 3 | 1 << 5 | 1 << 7 | 1 << 12 | 1 << 20 | 1 << 26);
+	assert_int_equal(controls.exit, 0x36dfb | 1 << 2 | 1 << 9 | 0xf << 18 | 1 << 28 | 1 << 29);
+	assert_int_equal(controls.entry, 0x11fb | 1 << 2 | 1 << 9 | 3 << 14 | 1 << 20 | 1 << 22);
+
 	sample_read(&modern, &input);
 	assert_true(vmx_caps_controls(&input, &controls));
 	assert_int_equal(controls.proc2, 1 << 1 | 1 << 3 | 1 << 5 | 1 << 7 | 1 << 12 | 1 << 20 | 1 << 26 | 1 << 27);
@@ -295,6 +301,40 @@ static void rings_are_used_whole_or_not_at_all(void **state)
 		assert_int_equal(controls.exit & (1 << 12 | 1 << 30), 0);
 		assert_int_equal(controls.entry & 1 << 13, 0);
 		assert_int_equal(controls.exit & 1 << 28, 1 << 28);
+	}
+}
+
+/*
+ * A control that is forced to 1 is tolerated only if it is of class default1 and means nothing (SDM A.2), or if it is
+ * one that the service wants anyway.
+ */
+static void forced_controls_are_noticed(void **state)
+{
+	static const struct {
+		enum vmx_caps_msr msr;
+		u32 tolerated;
+	} rows[] = {
+		{ VMX_MSR_TRUE_PINBASED_CTLS, 0x16 | 1 << 3 | 1 << 5 },
+		{ VMX_MSR_TRUE_PROCBASED_CTLS, 0x04006172 | 1 << 28 | 1u << 31 },
+		{ VMX_MSR_TRUE_EXIT_CTLS, 0x00036dff | 1 << 9 | 0xf << 18 },
+		{ VMX_MSR_TRUE_ENTRY_CTLS, 0x000011ff | 1 << 9 | 3 << 14 },
+	};
+	struct vmx_caps_input input;
+	struct findings findings;
+	unsigned int i, bit;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		for (bit = 0; bit < 32; bit++) {
+			bool tolerated = rows[i].tolerated & 1u << bit;
+
+			sample_read(&modern, &input);
+			input.msr[rows[i].msr] |= 1ull << bit;
+			if (check(&input, &findings) != (tolerated ? VMX_NOTE : VMX_REFUSAL) ||
+			    findings.count[VMX_REFUSAL] != !tolerated)
+				fail_msg("%s[%u]: %u refusals", vmx_caps_msrs[rows[i].msr].name, bit,
+					 findings.count[VMX_REFUSAL]);
+		}
 	}
 }
 
@@ -537,6 +577,7 @@ int main(void)
 		cmocka_unit_test(controls_are_these),
 		cmocka_unit_test(instructions_that_cpuid_hides_stay_off),
 		cmocka_unit_test(rings_are_used_whole_or_not_at_all),
+		cmocka_unit_test(forced_controls_are_noticed),
 		cmocka_unit_test(refused_cpus_get_no_controls),
 		cmocka_unit_test(old_cpus_are_refused_for_cr3_exits),
 		cmocka_unit_test(feature_control),

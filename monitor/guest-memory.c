@@ -84,10 +84,11 @@ static inline unsigned int level_shift(const struct walk *w)
 static inline u64 load_entry(struct guest_memory *m, const struct walk *w)
 {
 	const char *page = m->map(m->ctx, w->entry_gpa & ~(AVMM_PAGE_SIZE - 1), false);
-	const void *entry = page + (w->entry_gpa & (AVMM_PAGE_SIZE - 1));
+	const void *entry;
 
 	if (!page)
 		return w->paging == PAGING_32 ? ~(u32)0 : ~0ull;
+	entry = page + (w->entry_gpa & (AVMM_PAGE_SIZE - 1));
 	if (w->paging == PAGING_32)
 		return __atomic_load_n((const u32 *)entry, __ATOMIC_RELAXED);
 	return __atomic_load_n((const u64 *)entry, __ATOMIC_RELAXED);

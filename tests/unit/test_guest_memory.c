@@ -284,6 +284,8 @@ static u64 random_entry(bool wide)
 		entry &= ~0x1fe000ull;			/* a large page that is none of the reserved ones */
 	if (one_in(40))
 		entry |= 1ull << random_below(&seed, wide ? 64 : 32);
+	if ((entry & (1ull << PS)) && one_in(4))
+		entry |= 1ull << (12 + random_below(&seed, 20));
 	if (wide)
 		entry |= (u64)one_in(10) << 63 | (one_in(4) ? random_below(&seed, 16) << 59 : 0);
 	return entry;

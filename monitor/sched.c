@@ -215,7 +215,6 @@ static COLD void roll(struct sched *s, u64 n)
 		if ((side->state & SCHED_THROTTLED) && side->budget > 0) {
 			side->state &= ~SCHED_THROTTLED;
 			side->since = s->last;
-			s->repick = true;
 		}
 	}
 	while (slots--) {
@@ -302,7 +301,6 @@ static void wake(struct sched *s, u32 who)
 	side->since = s->last;
 	if (other->used >= other->request)
 		other->used %= other->request;
-	s->repick = true;
 }
 
 static void open_window(struct sched *s)
@@ -449,7 +447,10 @@ static u8 earliest_eligible(const struct sched *s)
 		SCHED_SERVICE : SCHED_USER;
 }
 
-/* Both sides want the CPU. A request that was begun in turn is finished, unless something woke up. */
+/*
+ * Both sides want the CPU. A request that was begun in turn is finished, unless shares changed or an
+ * interrupt came. (When a side wakes the other one runs alone, not in turn: that competes anyway.)
+ */
 static inline u32 contest(struct sched *s)
 {
 	u32 who = s->cur;

@@ -97,7 +97,7 @@ struct sched {
 	u8 why;			/* … and why: enum sched_why */
 	u8 why_next;		/* of the candidate, within sched_pick */
 	bool grace;		/* cur would have been preempted were it safe: ask again as soon as it is */
-	bool repick;		/* something woke up: the request that runs has to compete again */
+	bool repick;		/* the request that runs has to compete again */
 	bool capped;		/* any side */
 	bool grants;		/* a window, boost or yield is open */
 	u8 graces;		/* used for this preemption */

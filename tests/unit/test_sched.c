@@ -396,6 +396,46 @@ static void interrupt_at_once(void **state)
 	}
 }
 
+/* However small the share, 4 ms are the end of it; and nothing is left waiting once the service runs. */
+static void deferral_ends(void **state)
+{
+	struct sched s;
+	u64 now = 0, at;
+
+	(void)state;
+	sched_init(&s, 1000000, 1, now);
+	sched_wake(&s, SCHED_USER, now);
+	sched_pick(&s, SCHED_SAFE, now);
+	sched_enter(&s, now);
+	set_lag(&s, SCHED_SERVICE, -s.side[SCHED_SERVICE].limit);
+	at = sched_service_interrupt(&s, SCHED_IRQ_TICK, now);
+	assert_int_equal(at, us(&s, SCHED_DEFER));
+	assert_int_equal(sched_service_interrupt(&s, SCHED_IRQ_DEVICE, now + 1000), at);
+	assert_int_equal(sched_pick(&s, SCHED_SAFE, now + 1000), SCHED_USER);
+	assert_int_equal(sched_enter(&s, now + 1000), at);
+	now = at;
+	assert_int_equal(sched_pick(&s, SCHED_HOLDS_LOCK, now), SCHED_SERVICE);
+	assert_int_equal(s.why, SCHED_INTERRUPT);
+	assert_int_equal(sched_enter(&s, now), now + us(&s, SCHED_WINDOW));
+	/* Again, and an IPI takes it along. */
+	now += us(&s, SCHED_WINDOW);
+	assert_int_equal(sched_pick(&s, SCHED_SAFE, now), SCHED_USER);
+	sched_enter(&s, now);
+	assert_true(sched_service_interrupt(&s, SCHED_IRQ_TICK, now + 1) > now + 1);
+	assert_int_equal(sched_service_interrupt(&s, SCHED_IRQ_IPI, now + 2), now + 2);
+	assert_int_equal(sched_pick(&s, SCHED_SAFE, now + 2), SCHED_SERVICE);
+	assert_int_equal(s.defer_at, SCHED_NEVER);
+	sched_enter(&s, now + 2);
+	/* Again, and the user halts. */
+	now += 100000;
+	assert_int_equal(sched_pick(&s, SCHED_SAFE, now), SCHED_USER);
+	sched_enter(&s, now);
+	sched_sleep(&s, SCHED_SERVICE, SCHED_NEVER, now);
+	assert_true(sched_service_interrupt(&s, SCHED_IRQ_TICK, now + 1) > now + 1);
+	sched_sleep(&s, SCHED_USER, SCHED_NEVER, now + 2);
+	assert_int_equal(sched_pick(&s, SCHED_SAFE, now + 2), SCHED_SERVICE);
+}
+
 static void mwait_is_bounded_idle(void **state)
 {
 	struct machine m;
@@ -469,6 +509,38 @@ static void sleep_is_no_savings_account(void **state)
 	}
 }
 
+static void lag_is_clamped(void **state)
+{
+	struct sched s;
+
+	(void)state;
+	sched_init(&s, 1000000, 500, 0);
+	set_lag(&s, SCHED_SERVICE, s.side[SCHED_USER].limit);
+	sched_sleep(&s, SCHED_SERVICE, SCHED_NEVER, 0);
+	assert_int_equal(s.side[SCHED_SERVICE].lag, s.side[SCHED_SERVICE].limit);
+	sched_set_shares(&s, 900, 0);
+	set_lag(&s, SCHED_SERVICE, s.side[SCHED_USER].limit);
+	sched_set_shares(&s, 100, 0);
+	assert_int_equal(s.side[SCHED_USER].lag, -s.side[SCHED_USER].room);
+	sched_check(&s);
+}
+
+/* A long time alone is many requests; the one that runs when the other side wakes is what the last of them leaves. */
+static void request_goes_on_after_time_alone(void **state)
+{
+	struct sched s;
+	u64 now = 18000000;	/* four requests and a half */
+
+	(void)state;
+	sched_init(&s, 1000000, 200, 0);
+	sched_wake(&s, SCHED_USER, 0);
+	sched_pick(&s, SCHED_SAFE, 0);
+	sched_enter(&s, 0);
+	sched_wake(&s, SCHED_SERVICE, now);
+	assert_int_equal(sched_pick(&s, SCHED_SAFE, now), SCHED_USER);
+	assert_int_equal(sched_enter(&s, now), now + 2000000);
+}
+
 /* Heuristic 2: the boosted side gets the CPU at once, and no storm gets more than the bucket or the share. */
 static void boost_storm(void **state)
 {
@@ -495,8 +567,9 @@ static void boost_storm(void **state)
 			/* 11 slices of 10 ms: any 100 ms lie within. */
 			assert_true(sum <= us(&m.s, SCHED_BOOST_MAX));
 		}
-		assert_true(share[i] > 100 || m.boosted > 0);
-		assert_true(m.s.boosts > 0);
+		/* And what the bucket has can be had, where the share allows. */
+		if (share[i] == 50 || share[i] == 100)
+			assert_true(m.boosted >= 20 * 9 * us(&m.s, SCHED_BOOST_MAX / 2));
 		m.guest[0].compute = 0;
 		m.guest[0].left = SCHED_NEVER;
 		machine_run(&m, ms(&m, 100));
@@ -528,6 +601,23 @@ static void boost_comes_at_once(void **state)
 	now += us(&s, SCHED_BOOST);
 	assert_int_equal(sched_pick(&s, SCHED_SAFE, now), SCHED_USER);
 	assert_int_equal(s.side[SCHED_SERVICE].lag, 100 * 100 - 900 * (s64)us(&s, SCHED_BOOST));	/* charged */
+}
+
+/* The bucket pays for time out of turn only. */
+static void boost_in_turn_is_free(void **state)
+{
+	struct sched s;
+
+	(void)state;
+	sched_init(&s, 1000000, 500, 0);
+	sched_wake(&s, SCHED_USER, 0);
+	sched_wake(&s, SCHED_SERVICE, 0);
+	assert_int_equal(sched_pick(&s, SCHED_SAFE, 0), SCHED_SERVICE);
+	sched_enter(&s, 0);
+	assert_true(sched_boost(&s, 10));
+	sched_account(&s, 400010);
+	assert_int_equal(s.boost_left, 100000);
+	assert_int_equal(s.boost_sum, 0);
 }
 
 /* --- Caps --------------------------------------------------------------------------------------------------------- */
@@ -590,6 +680,27 @@ static void caps_lose_and_save_nothing(void **state)
 	got = m.guest[0].got;
 	machine_run(&m, SEC(&m));
 	assert_in_range(m.guest[0].got - got, ms(&m, 196), ms(&m, 204));
+}
+
+/* A decision that comes late: every tick is charged to the period in which it was used. */
+static void periods_end_at_their_boundary(void **state)
+{
+	struct sched s;
+
+	(void)state;
+	sched_init(&s, 1000000, 500, 0);
+	sched_set_caps(&s, 500, 1000, 0);
+	sched_wake(&s, SCHED_SERVICE, 9000000);
+	sched_pick(&s, SCHED_SAFE, 9000000);
+	assert_int_equal(sched_enter(&s, 9000000), 10000000);
+	sched_account(&s, 12000000);
+	assert_int_equal(s.side[SCHED_SERVICE].budget, 3000000ll * SCHED_WHOLE);
+	/* The monitor passes the end of a period, and the clock goes back before anybody sees it. */
+	sched_pick(&s, SCHED_SAFE, 12000000);
+	sched_enter(&s, 20000001);
+	sched_account(&s, 0);
+	sched_check(&s);
+	assert_int_equal(s.period_end, 9999999);
 }
 
 static void capped_interrupts_wait_but_ipis(void **state)
@@ -795,13 +906,18 @@ int main(void)
 		cmocka_unit_test(nobody_starves),
 		cmocka_unit_test(interrupt_storm),
 		cmocka_unit_test(interrupt_at_once),
+		cmocka_unit_test(deferral_ends),
 		cmocka_unit_test(mwait_is_bounded_idle),
 		cmocka_unit_test(donation),
 		cmocka_unit_test(sleep_is_no_savings_account),
+		cmocka_unit_test(request_goes_on_after_time_alone),
+		cmocka_unit_test(lag_is_clamped),
 		cmocka_unit_test(boost_storm),
 		cmocka_unit_test(boost_comes_at_once),
+		cmocka_unit_test(boost_in_turn_is_free),
 		cmocka_unit_test(caps_hold),
 		cmocka_unit_test(caps_lose_and_save_nothing),
+		cmocka_unit_test(periods_end_at_their_boundary),
 		cmocka_unit_test(capped_interrupts_wait_but_ipis),
 		cmocka_unit_test(changes_within_one_period),
 		cmocka_unit_test(cap_changes_within_one_period),

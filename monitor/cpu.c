@@ -81,6 +81,7 @@ struct cpu *cpu_create(const struct avmm_boot_info *info, u32 number, struct avm
 
 	cpu = (struct cpu *)page[0];
 	cpu->self = cpu;
+	cpu->current = &cpu->service;
 	cpu->number = number;
 	cpu->apic_id = info->apic_id[number];
 	cpu->vmcs_phys = monitor_phys(page[2]);

@@ -5,6 +5,7 @@
 #include <avmm/hypercall.h>
 #include <avmm/x86.h>
 #include <vmx/root/insn.h>
+#include <vmx/root/root.h>
 #include <vmx/root/upcalls.h>
 
 #define LEAF1_ECX_VMX		(1u << 5)
@@ -17,27 +18,35 @@ static u64 mirror(u64 reg, u64 bit, u64 on)
 	return on ? reg | bit : reg & ~bit;
 }
 
-void core_cpuid(struct vcpu *v, u64 os_cr4)
+static void __attribute__((noinline)) adjust(struct vcpu *v, u32 leaf, u32 sub)
+{
+	static const char signature[] __attribute__((aligned(4))) = AVMM_SIGNATURE;
+	const u32 *words = (const u32 *)signature;
+	u64 ecx = v->gpr[RCX];
+
+	if (leaf == 1) {
+		v->gpr[RCX] = mirror(ecx & ~(u64)LEAF1_ECX_VMX, LEAF1_ECX_OSXSAVE, vmx_guest_cr4() & AVMM_CR4_OSXSAVE);
+	} else if (leaf == 7 && sub == 0) {
+		v->gpr[RCX] = mirror(ecx, LEAF7_ECX_OSPKE, vmx_guest_cr4() & AVMM_CR4_PKE);
+	} else if (leaf == AVMM_SIGNATURE_LEAF) {
+		v->gpr[RAX] = AVMM_SIGNATURE_LEAF;
+		v->gpr[RBX] = words[0];
+		v->gpr[RCX] = words[1];
+		v->gpr[RDX] = words[2];
+	}
+}
+
+void core_cpuid(struct vcpu *v)
 {
 	u32 leaf = v->gpr[RAX], sub = v->gpr[RCX];
 	u64 r[4];
 
 	cpuid(leaf, sub, r);
-	if (leaf == 1) {
-		r[2] = mirror(r[2] & ~(u64)LEAF1_ECX_VMX, LEAF1_ECX_OSXSAVE, os_cr4 & AVMM_CR4_OSXSAVE);
-	} else if (leaf == 7 && sub == 0) {
-		r[2] = mirror(r[2], LEAF7_ECX_OSPKE, os_cr4 & AVMM_CR4_PKE);
-	} else if (leaf == AVMM_SIGNATURE_LEAF) {
-		static const char signature[] __attribute__((aligned(4))) = AVMM_SIGNATURE;
-		const u32 *words = (const u32 *)signature;
-
-		r[0] = AVMM_SIGNATURE_LEAF;
-		r[1] = words[0];
-		r[2] = words[1];
-		r[3] = words[2];
-	}
 	v->gpr[RAX] = r[0];
 	v->gpr[RBX] = r[1];
 	v->gpr[RCX] = r[2];
 	v->gpr[RDX] = r[3];
+	/* the rest costs nothing where there is nothing to adjust */
+	if (unlikely(leaf == 1 || leaf == 7 || leaf == AVMM_SIGNATURE_LEAF))
+		adjust(v, leaf, sub);
 }

@@ -15,14 +15,14 @@ SECTIONS
 	. = AVMM_MONITOR_BASE;
 	image_start = .;
 	.rodata : {
-		*(.header)
+		KEEP(*(.header))
 		*(.rodata .rodata.*)
 		. = ALIGN(8);
 		extable_start = .;
-		*(.extable)
+		KEEP(*(.extable))
 		extable_end = .;
 		symtab_start = .;
-		*(.symtab_data)
+		KEEP(*(.symtab_data))
 		. = ALIGN(PAGE);
 	}
 	image_rodata_size = . - image_start;

@@ -16,7 +16,7 @@ enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, 
 
 struct cpu;
 
-/* entry.S knows the offsets of gpr and stack. The VMCS's host RSP points just behind gpr. */
+/* entry.S has the offsets of gpr and stack. The VMCS's host RSP points just behind gpr. */
 struct vcpu {
 	u64 gpr[16];
 	u64 stack;		/* top of the CPU's stack */
@@ -36,7 +36,8 @@ union cpu_event {
 };
 
 struct cpu {
-	struct cpu *self;	/* must be first: read through GS */
+	struct cpu *self;	/* these two first: entry.S reads them through GS */
+	struct vcpu *current;	/* whose VMCS is loaded; it is entered next */
 	volatile union cpu_event event;
 	volatile u32 leaving;	/* VMXOFF may have happened: VMREAD is #UD from here on */
 	u32 number;		/* Linux's */

@@ -3,7 +3,8 @@
  * VM exit and entry. Host RSP points behind gpr[] of the vCPU that runs, so the pushes save the registers where they
  * belong; the C code gets a stack of its own. Every instruction here is paid at each exit.
  */
-#define VCPU_STACK 128
+#define VCPU_STACK	128
+#define CPU_CURRENT	8
 
 	.text
 	.globl vmx_exit_entry
@@ -28,7 +29,7 @@ vmx_exit_entry:
 	mov	%rsp, %rdi
 	mov	VCPU_STACK(%rsp), %rsp
 	call	vmx_exit
-	mov	%rax, %rsp
+	mov	%gs:CPU_CURRENT, %rsp
 	pop	%rax
 	pop	%rcx
 	pop	%rdx

@@ -21,7 +21,7 @@ void __attribute__((noreturn, used)) vmx_entry_failed(void)
 
 static void exit_cpuid(struct vcpu *v)
 {
-	core_cpuid(v, vmread(VMCS_GUEST_CR4));
+	core_cpuid(v);
 	vmx_skip_instruction();
 }
 
@@ -121,24 +121,28 @@ static void (*const exit_table[EXIT_ROWS])(struct vcpu *v) = {
 };
 
 _Static_assert(EXIT_ROWS <= AVMM_EXIT_REASONS, "the statistics have a counter for every row");
-_Static_assert(__builtin_offsetof(struct vcpu, stack) == 128, "entry.S has the offset");
+_Static_assert(__builtin_offsetof(struct vcpu, stack) == 128 && __builtin_offsetof(struct cpu, current) == 8,
+	       "entry.S has the offsets");
+
+u64 vmx_guest_cr4(void)
+{
+	return vmread(VMCS_GUEST_CR4);
+}
 
 /* Every exit pays for each line here: the failed entry, which happens once in a launch at most, hides in the range. */
-struct vcpu *vmx_exit(struct vcpu *v)
+void vmx_exit(struct vcpu *v)
 {
 	u64 reason = vmread(VMCS_EXIT_REASON);
-	struct cpu *cpu = v->cpu;
 
-	if (reason < EXIT_ROWS) {
-		cpu->stats->exits[reason]++;
+	if (likely(reason < EXIT_ROWS)) {
+		v->cpu->stats->exits[reason]++;
 		exit_table[reason](v);
 	} else if (reason & VMX_EXIT_ENTRY_FAILED) {
-		vmx_leave(cpu, reason);
+		vmx_leave(v->cpu, reason);
 	} else {
 		exit_unknown(v);
 	}
 
-	if (cpu->event.any)
-		vmx_deliver_events(cpu);
-	return v;
+	if (unlikely(this_cpu()->event.any))
+		vmx_deliver_events(this_cpu());
 }

@@ -5,6 +5,9 @@
 
 #include <avmm/types.h>
 
+#define likely(x)	__builtin_expect(!!(x), 1)
+#define unlikely(x)	__builtin_expect(!!(x), 0)
+
 /* An instruction at `from` that faults goes on at `to`. Collected by the linker script, used by monitor/fault.c. */
 #define EXTABLE(from, to)					\
 	".pushsection .extable, \"a\"\n"			\

@@ -8,8 +8,11 @@
 /* entry.S: where a VM exit arrives; the NMI handler that the core puts into its IDT. */
 void vmx_exit_entry(void);
 
-/* exit.c: handles the exit of the current VMCS and returns the vCPU to enter. */
-struct vcpu *vmx_exit(struct vcpu *v);
+/* exit.c: handles the exit of the current VMCS; cpu->current is entered next. */
+void vmx_exit(struct vcpu *v);
+
+/* The CR4 that the running guest has. */
+u64 vmx_guest_cr4(void);
 
 /* inject.c: for the next entry. A second event in the same exit replaces the first only where the SDM makes #DF. */
 void vmx_inject_ud(struct vcpu *v);

@@ -8,8 +8,8 @@
 
 #include <vmx/root/cpu.h>
 
-/* CPUID as the vCPU sees it; os_cr4 is the guest's CR4. Registers are in v->gpr. */
-void core_cpuid(struct vcpu *v, u64 os_cr4);
+/* CPUID as the vCPU sees it; registers are in v->gpr. */
+void core_cpuid(struct vcpu *v);
 
 /* RDMSR and WRMSR that the MSR bitmap sends here. False: #GP. */
 bool core_rdmsr(struct vcpu *v, u32 number, u64 *value);

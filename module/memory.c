@@ -20,6 +20,7 @@
 
 #define BLOCK_ORDER	(21 - PAGE_SHIFT)
 #define INFO_PAGES	DIV_ROUND_UP(sizeof(struct avmm_boot_info), PAGE_SIZE)
+#define PARTITION_PAGES	(1 + AVMM_CONSOLE_PAGES)
 #define FIRST_BLOCKS	1
 #define UART_LSR	5
 #define PMU_VERSION	0xff
@@ -60,7 +61,7 @@ static int take_blocks(unsigned int count)
 
 static int take_shared(void)
 {
-	unsigned int i, n = AVMM_LOG_PAGES + ncpus() + INFO_PAGES;
+	unsigned int i, n = AVMM_LOG_PAGES + ncpus() + PARTITION_PAGES + INFO_PAGES;
 
 	if (avmm_memory.shared)
 		return 0;
@@ -77,7 +78,7 @@ static int take_shared(void)
 	avmm_memory.shared_ro = vmap(avmm_memory.shared, n, VM_MAP, PAGE_KERNEL_RO);
 	if (!avmm_memory.shared_rw || !avmm_memory.shared_ro)
 		return -ENOMEM;
-	avmm_memory.info = avmm_memory.shared_rw + (AVMM_LOG_PAGES + ncpus()) * PAGE_SIZE;
+	avmm_memory.info = avmm_memory.shared_rw + (AVMM_LOG_PAGES + ncpus() + PARTITION_PAGES) * PAGE_SIZE;
 	return 0;
 }
 
@@ -251,6 +252,16 @@ const struct avmm_log *avmm_shared_log(void)
 struct avmm_cpu_stats *avmm_shared_stats_rw(unsigned int cpu)
 {
 	return avmm_memory.shared_rw + (AVMM_LOG_PAGES + cpu) * PAGE_SIZE;
+}
+
+const struct avmm_partition_page *avmm_shared_partition(void)
+{
+	return avmm_memory.shared_ro + (AVMM_LOG_PAGES + ncpus()) * PAGE_SIZE;
+}
+
+struct avmm_console *avmm_shared_console(void)
+{
+	return avmm_memory.shared_rw + (AVMM_LOG_PAGES + ncpus() + 1) * PAGE_SIZE;
 }
 
 const struct avmm_cpu_stats *avmm_shared_stats(unsigned int cpu)

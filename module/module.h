@@ -4,6 +4,7 @@
 #define MODULE_MODULE_H
 
 #include <avmm/boot.h>
+#include <avmm/partition.h>
 #include <vmx/launch/launch.h>
 #include "../include/uapi/avmm_netlink.h"
 #include "avmm.h"
@@ -31,6 +32,10 @@ void avmm_memory_exit(void);
 
 /* The statistics page of a CPU for the module's own marks; only before the monitor writes there. */
 struct avmm_cpu_stats *avmm_shared_stats_rw(unsigned int cpu);
+
+/* The user partition's shared pages; they exist once memory was prepared, until module exit. */
+const struct avmm_partition_page *avmm_shared_partition(void);
+struct avmm_console *avmm_shared_console(void);
 
 /* space.c: the monitor's page tables, built in its own blocks. */
 int avmm_space_build(const struct avmm_image_header *image);

@@ -214,6 +214,7 @@ static int put_cpu_stats(struct sk_buff *skb, struct netlink_callback *cb, unsig
 	return 0;
 }
 
+/* Refusals come from the dump itself: what its start() says is lost in some kernels. */
 static int require_monitor(struct netlink_callback *cb)
 {
 	if (avmm_shared_log())
@@ -222,18 +223,15 @@ static int require_monitor(struct netlink_callback *cb)
 	return -ENODEV;
 }
 
-static int start_stats(struct netlink_callback *cb)
-{
-	BUILD_BUG_ON(sizeof(struct stats_dump) > sizeof(cb->ctx));
-	return require_monitor(cb);
-}
-
 /* Sends as many CPUs as fit; the core calls again until nothing more was put. */
 static int dump_stats(struct sk_buff *skb, struct netlink_callback *cb)
 {
 	struct stats_dump *dump = (struct stats_dump *)cb->ctx;
-	int ret;
+	int ret = require_monitor(cb);
 
+	BUILD_BUG_ON(sizeof(struct stats_dump) > sizeof(cb->ctx));
+	if (ret)
+		return ret;
 	for (; dump->next_cpu < cpu_limit(); dump->next_cpu++) {
 		if (!cpu_present(dump->next_cpu) || !avmm_shared_stats(dump->next_cpu))
 			continue;
@@ -285,7 +283,7 @@ static const struct nla_policy log_policy[AVMM_ATTR_LOG_OFFSET + 1] = {
 	[AVMM_ATTR_LOG_OFFSET] = { .type = NLA_U64 },
 };
 
-static int start_log(struct netlink_callback *cb)
+static int begin_log(struct netlink_callback *cb)
 {
 	struct nlattr *attrs[AVMM_ATTR_LOG_OFFSET + 1];
 	struct log_dump *dump = (struct log_dump *)cb->ctx;
@@ -302,7 +300,7 @@ static int start_log(struct netlink_callback *cb)
 	dump->end = smp_load_acquire(&avmm_shared_log()->head);
 	dump->next = attrs[AVMM_ATTR_LOG_OFFSET] ? nla_get_u64(attrs[AVMM_ATTR_LOG_OFFSET]) : 0;
 	if (dump->next > dump->end) {
-		NL_SET_ERR_MSG_ATTR(cb->extack, attrs[AVMM_ATTR_LOG_OFFSET], "the log is not that long yet");
+		NL_SET_ERR_MSG(cb->extack, "the log is not that long yet");
 		return -ERANGE;
 	}
 	return 0;
@@ -340,7 +338,7 @@ static int dump_log(struct sk_buff *skb, struct netlink_callback *cb)
 	int ret;
 
 	if (!dump->started) {
-		ret = put_log(skb, cb, NULL);
+		ret = begin_log(cb) ?: put_log(skb, cb, NULL);
 		dump->started = !ret;
 		return ret ? ret : skb->len;
 	}
@@ -358,9 +356,9 @@ static int dump_log(struct sk_buff *skb, struct netlink_callback *cb)
 /* Without a policy of its own an operation refuses every attribute. */
 static const struct genl_ops avmm_ops[] = {
 	{ .cmd = AVMM_CMD_GET_STATUS, .doit = get_status },
-	{ .cmd = AVMM_CMD_GET_STATS, .start = start_stats, .dumpit = dump_stats },
+	{ .cmd = AVMM_CMD_GET_STATS, .dumpit = dump_stats },
 	{
-		.cmd = AVMM_CMD_GET_LOG, .start = start_log, .dumpit = dump_log, .flags = GENL_ADMIN_PERM,
+		.cmd = AVMM_CMD_GET_LOG, .dumpit = dump_log, .flags = GENL_ADMIN_PERM,
 		.policy = log_policy, .maxattr = AVMM_ATTR_LOG_OFFSET,
 	},
 };

@@ -14,6 +14,16 @@ enum avmm_hypercall {
 	AVMM_HC_LEAVE		= 0x41560001,	/* this CPU goes back to the bare machine; returns 0 there */
 	AVMM_HC_MESSAGE_VECTOR	= 0x41560002,	/* RBX: vector that the monitor raises on this CPU, 0: none */
 
+	/* the user partition, avmm/partition.h; -EBUSY, -ENOENT, -EINVAL where the state or the argument is wrong */
+	AVMM_HC_PARTITION_CREATE = 0x41560010,	/* RBX: physical address of struct avmm_partition_config */
+	AVMM_HC_PARTITION_RAM	= 0x41560011,	/* RBX: of a page of block addresses, RCX: how many, RDX: guest address */
+	AVMM_HC_PARTITION_START	= 0x41560012,	/* on the shared CPU: vCPU 0 becomes runnable */
+	AVMM_HC_PARTITION_DESTROY = 0x41560013,	/* the partition is gone, its RAM Linux's again; from any state */
+	AVMM_HC_PARTITION_PAUSE	= 0x41560014,	/* RBX: 1 pause, 0 resume */
+	AVMM_HC_PARTITION_BUTTON = 0x41560015,	/* presses the ACPI power button */
+	AVMM_HC_PARTITION_SHARES = 0x41560016,	/* RBX: service's permille of the machine, RCX, RDX: caps of service, user */
+	AVMM_HC_CONSOLE_KICK	= 0x41560017,	/* the module put input into the ring or took output out of it */
+
 	/* debug builds only, -ENOSYS otherwise */
 	AVMM_HC_DEBUG_FAULT	= 0x4156f000,	/* RBX: enum avmm_debug_fault, a fault in root operation */
 };

@@ -4,8 +4,9 @@
  * only ever writes them (its own indexes are private) and never trusts what it could read there; the module maps
  * them read-only.
  *
- * Layout, in pages: the log (AVMM_LOG_PAGES), one page per possible CPU (struct avmm_cpu_stats), and last the boot
- * information (avmm/boot.h), which the monitor forgets after its init.
+ * Layout, in pages: the log (AVMM_LOG_PAGES), one page per possible CPU (struct avmm_cpu_stats), the user partition's
+ * page and console (avmm/partition.h), and last the boot information (avmm/boot.h), which the monitor forgets after
+ * its init.
  */
 #ifndef AVMM_SHARED_H
 #define AVMM_SHARED_H

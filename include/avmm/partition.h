@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The user partition, between avmm.ko and the monitor. One partition exists at most.
+ *
+ * avmm.ko takes its RAM from Linux, hands it over by hypercalls, and a vCPU runs whenever the scheduler of the shared
+ * CPU says so. What the partition does reaches the module through its shared page and its console rings, each
+ * announced by the monitor's message interrupt (message.c). All pages lie in the shared pages (shared.h), behind the
+ * CPUs' statistics: one page struct avmm_partition_page, then AVMM_CONSOLE_PAGES for struct avmm_console.
+ */
+#ifndef AVMM_PARTITION_H
+#define AVMM_PARTITION_H
+
+#include <avmm/types.h>
+
+#define AVMM_MAX_VCPUS		1	/* vCPUs on dedicated CPUs come later */
+#define AVMM_PCI_HOLE		0xc0000000ull	/* RAM ends here below 4 GiB, the rest goes on at 4 GiB */
+#define AVMM_RAM_LIST		512	/* blocks per page of AVMM_HC_PARTITION_RAM */
+#define AVMM_PM_BASE		0x600	/* PM I/O block, direct boot */
+
+/* What a page at the physical address of AVMM_HC_PARTITION_CREATE says. Checked by the monitor, on a copy. */
+struct avmm_partition_config {
+	u64 ram_size;		/* bytes, a multiple of AVMM_BLOCK_SIZE */
+	u64 epoch;		/* what the partition's clock shows at the start, seconds since 1970 */
+	u32 vcpus;
+	u32 service_share;	/* permille of the machine */
+	u32 cap_service;	/* permille of the shared CPU, 1000: none */
+	u32 cap_user;
+	u32 ncpus;		/* CPUs of the machine */
+	u32 service_cpus;	/* of them wholly the service's */
+	u32 on_triple_fault;	/* enum avmm_partition_policy */
+	u32 pad;
+
+	/* vCPU 0 starts in 64-bit mode with flat segments, interrupts off (Linux's 64-bit boot protocol) */
+	u64 rip;
+	u64 rsi;
+	u64 cr3;
+	u64 gdt_base;		/* selectors 10h (code) and 18h (data) as the boot protocol has them */
+	u64 gdt_limit;
+};
+
+enum avmm_partition_policy { AVMM_POLICY_STOP, AVMM_POLICY_RESET };
+
+enum avmm_partition_state {
+	AVMM_PARTITION_NONE,
+	AVMM_PARTITION_CREATED,		/* has RAM, does not run yet */
+	AVMM_PARTITION_RUNNING,
+	AVMM_PARTITION_PAUSED,		/* its time stands still */
+	AVMM_PARTITION_OFF,		/* powered itself off, or stopped after a fault; RAM is still its own */
+};
+
+enum avmm_partition_reason {
+	AVMM_REASON_NONE,
+	AVMM_REASON_POWER_OFF,		/* by the guest, through ACPI */
+	AVMM_REASON_RESET,		/* by the guest: keyboard controller, CF9h, triple fault with that policy */
+	AVMM_REASON_TRIPLE_FAULT,
+	AVMM_REASON_ENTRY_FAILED,	/* VM entry refused the guest state */
+	AVMM_REASON_FORCED,		/* by the module */
+};
+
+/* Written by the monitor only. */
+struct avmm_partition_page {
+	u32 state;			/* enum avmm_partition_state */
+	u32 reason;			/* enum avmm_partition_reason of the last change to OFF */
+	u32 resets_wanted;		/* counts guest resets: the module loads the boot image anew and starts again */
+	u32 service_share;		/* in force, permille of the machine */
+	u32 cap_service;
+	u32 cap_user;
+	u64 exits[96];			/* of the user's vCPUs by reason, as in shared.h */
+	u64 io_exits;			/* port accesses that devices answered */
+	u64 mmio_exits;
+	u64 unknown_msr;
+	u64 stray;			/* accesses to memory that nobody owns */
+	u64 injected;			/* interrupts given to the guest */
+	u64 switches;			/* world switches into the user partition */
+	u64 time_service;		/* TSC ticks received on the shared CPU */
+	u64 time_user;
+	u64 time_idle;
+	u64 time_monitor;
+	u64 guest_time;			/* guest TSC at the last update */
+};
+
+/*
+ * The serial console. Positions count bytes ever written or read; a ring's writer owns head, its reader owns tail.
+ * Each side checks what it reads from the other: head - tail is at most the ring's size.
+ */
+#define AVMM_CONSOLE_RING	4096u
+#define AVMM_CONSOLE_PAGES	3
+
+struct avmm_console {
+	u32 out_head;		/* written by the monitor: the guest's output */
+	u32 out_tail;		/* written by the module */
+	u32 in_head;		/* written by the module: input for the guest */
+	u32 in_tail;		/* written by the monitor */
+	u8 pad[4080];
+	u8 out[AVMM_CONSOLE_RING];
+	u8 in[AVMM_CONSOLE_RING];
+};
+
+#endif

@@ -278,10 +278,10 @@ static u64 random_entry(bool wide)
 	u64 entry = random_below(&seed, one_in(40) ? 2 * PAGES : PAGES) << 12;
 
 	entry |= (u64)!one_in(24) << P | (u64)!one_in(6) << RW | (u64)!one_in(6) << US | (random_u64(&seed) & 0xf78);
-	if (!one_in(6))
-		entry &= ~(1ull << PS);
-	else if (!one_in(4))
-		entry &= ~0x1fe000ull;			/* a large page that is none of the reserved ones */
+	if (one_in(6))
+		entry |= 1ull << PS;
+	if ((entry & (1ull << PS)) && !one_in(4))
+		entry &= ~0x3fe000ull;			/* not with reserved bits of a large page */
 	if (one_in(40))
 		entry |= 1ull << random_below(&seed, wide ? 64 : 32);
 	if ((entry & (1ull << PS)) && one_in(4))

@@ -213,11 +213,7 @@ static void pic_write_ocw3(struct pic *pic, struct pic_chip *chip, u8 value)
 
 static void pic_write_ocw1(struct pic *pic, struct pic_chip *chip, u8 value)
 {
-	u32 unmasked = chip->imr & (u8)~value;
-
 	chip->imr = value;
-	if (unmasked && pic->ops.unmasked)
-		pic->ops.unmasked(pic->ops.ctx, chip->master ? unmasked : unmasked << 8);
 	pic_update(pic);
 }
 

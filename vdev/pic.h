@@ -6,7 +6,7 @@
  * LINT0 or, without one, to the processor; the processor's acknowledge cycle is pic_ack().
  *
  * ops.done() says that the guest finished an interrupt: EOI, or the acknowledge cycle with automatic EOI. Timers
- * hand out their next queued tick then. ops.unmasked() says that lines were unmasked: their queued ticks are stale.
+ * hand out their next queued tick then.
  *
  * As on PIIX3, ICW1's level bit is ignored (ELCR decides) and the slave hangs on the master's input 2 for good. One
  * deviation: an edge stays latched when its line falls before the acknowledge. A real 8259A would give a spurious
@@ -20,7 +20,6 @@
 struct pic_ops {
 	void (*intr)(void *ctx, bool level);
 	void (*done)(void *ctx, unsigned int irq);		/* may be NULL */
-	void (*unmasked)(void *ctx, u32 irqs);			/* may be NULL; a bit per IRQ */
 	void *ctx;
 };
 

@@ -297,10 +297,26 @@ static void pit_edge(struct pit *pit)
 	vdev_set_irq(&pit->irq, PIT_IRQ, true);
 }
 
+static void pit_raised(struct pit *pit)
+{
+	pit->raised = pit->seen;
+	pit->chances = 0;
+}
+
+static void pit_forget(struct pit *pit)
+{
+	pit->backlog = 0;
+	pit->unfinished = false;
+}
+
 static void pit_tick_irq(struct pit *pit, u64 edges)
 {
 	if (!edges)
 		return;
+	if (pit->unfinished && ++pit->chances >= PIT_CHANCES && pit->seen - pit->raised > PIT_PATIENCE)
+		pit_forget(pit);
+	if (!pit->unfinished)
+		pit_raised(pit);
 	edges = edges - 1 + pit->backlog + pit->unfinished;	/* one goes out now */
 	pit->backlog = edges < PIT_MAX_BACKLOG ? (u32)edges : PIT_MAX_BACKLOG;
 	pit->unfinished = true;
@@ -349,13 +365,8 @@ void pit_irq_done(struct pit *pit)
 	if (!pit->backlog)
 		return;
 	pit->backlog--;
+	pit_raised(pit);
 	pit_edge(pit);
-}
-
-void pit_irq_unmasked(struct pit *pit)
-{
-	pit->backlog = 0;
-	pit->unfinished = false;
 }
 
 static u64 pit_read(void *ctx, u32 port, unsigned int size, u64 now)
@@ -410,7 +421,7 @@ static void pit_write_control(void *ctx, u32 port, unsigned int size, u64 value,
 		return channel_latch_count(&pit->channel[control >> 6], tick);
 	channel_control(&pit->channel[control >> 6], control);
 	if (control >> 6 == 0) {
-		pit_irq_unmasked(pit);
+		pit_forget(pit);
 		vdev_set_irq(&pit->irq, PIT_IRQ, channel_out(&pit->channel[0], tick));
 	}
 }
@@ -468,7 +479,7 @@ void pit_reset(struct pit *pit, u64 now)
 	}
 	pit->seen = pit_tick(pit, now);
 	pit->port61 = 0;
-	pit_irq_unmasked(pit);
+	pit_forget(pit);
 	vdev_set_irq(&pit->irq, PIT_IRQ, false);
 }
 

@@ -9,8 +9,9 @@
  * No periodic tick is lost. Each rising edge of channel 0 reaches the line as pit_advance() finds it. Edges that came
  * while the guest had not yet finished an earlier one (pit_irq_done(), from the EOI) may have been merged by the
  * interrupt controller; they are queued, at most PIT_MAX_BACKLOG of them, and each EOI hands out one. Programming
- * channel 0 forgets the queue, and so does pit_irq_unmasked(): who masked IRQ 0 did not want the ticks. Channel 0 does
- * not ask for more than one deadline in PIT_MIN_INTERVAL ticks (100 us), however fast it is programmed.
+ * channel 0 forgets the queue. So does a guest that does not finish an interrupt for PIT_PATIENCE, though it had
+ * PIT_CHANCES deadlines: it masked IRQ 0, and ticks of a masked timer are lost on every machine. Channel 0 does not
+ * ask for more than one deadline in PIT_MIN_INTERVAL ticks (100 us), however fast it is programmed.
  */
 #ifndef AVMM_PIT_H
 #define AVMM_PIT_H
@@ -20,6 +21,8 @@
 #define PIT_HZ			1193182u
 #define PIT_IRQ			0
 #define PIT_MAX_BACKLOG		1000u	/* 1 s at 1 kHz */
+#define PIT_PATIENCE		(PIT_HZ / 4)
+#define PIT_CHANCES		4u
 #define PIT_MIN_INTERVAL	119u
 
 struct pit_channel {
@@ -50,6 +53,8 @@ struct pit {
 	struct vdev_irq irq;
 	struct pit_channel channel[3];
 	u64 seen;		/* tick up to which edges of channel 0 are accounted for */
+	u64 raised;		/* tick of the edge that is not finished */
+	u32 chances;		/* deadlines since then */
 	u32 backlog;		/* queued ticks */
 	bool unfinished;	/* an edge was raised and the guest has not finished the interrupt */
 	u8 port61;		/* bits 0 to 3 as written */
@@ -65,7 +70,6 @@ u64 pit_next_deadline(const struct pit *pit, u64 now);
 void pit_advance(struct pit *pit, u64 now);
 
 void pit_irq_done(struct pit *pit);
-void pit_irq_unmasked(struct pit *pit);
 
 /* The speaker's input: channel 2's OUT, if port 61h lets it through. */
 bool pit_speaker(const struct pit *pit, u64 now);

@@ -224,14 +224,27 @@ static void rtc_update_irq(struct rtc *rtc)
 	vdev_set_irq(&rtc->irq, RTC_IRQ, raise);
 }
 
+static void rtc_flag_tick(struct rtc *rtc, u64 tick)
+{
+	rtc->ram[REG_C] |= C_PF;
+	rtc->chances = 0;
+	rtc->flagged = tick;
+}
+
 /* Hands out a queued tick once the guest is done with the one before. */
 static void rtc_next_queued(struct rtc *rtc)
 {
 	if (!rtc->backlog || rtc->unfinished || (rtc->ram[REG_C] & C_IRQF) || !(rtc->ram[REG_B] & B_PIE))
 		return;
 	rtc->backlog--;
-	rtc->ram[REG_C] |= C_PF;
+	rtc_flag_tick(rtc, rtc->seen);
 	rtc_update_irq(rtc);
+}
+
+/* A tick at this moment would find the one before unread for so long that nobody can be listening. */
+static bool rtc_ignored(const struct rtc *rtc, u64 tick)
+{
+	return (rtc->ram[REG_C] & C_PF) && rtc->chances >= RTC_CHANCES && tick - rtc->flagged > RTC_PATIENCE;
 }
 
 static void rtc_account_periodic(struct rtc *rtc, u64 tick)
@@ -242,12 +255,18 @@ static void rtc_account_periodic(struct rtc *rtc, u64 tick)
 	if (!period)
 		return;
 	ticks = (tick - rtc->origin) / period - (rtc->seen - rtc->origin) / period;
-	if (ticks && !(rtc->ram[REG_C] & C_PF)) {
-		rtc->ram[REG_C] |= C_PF;
+	if (!ticks)
+		return;
+	if (rtc->ram[REG_C] & C_PF) {
+		rtc->chances++;
+	} else {
+		rtc_flag_tick(rtc, tick);
 		ticks--;
 	}
-	if (!(rtc->ram[REG_B] & B_PIE))
+	if (!(rtc->ram[REG_B] & B_PIE) || rtc_ignored(rtc, tick)) {
+		rtc->backlog = 0;
 		return;
+	}
 	ticks += rtc->backlog;
 	rtc->backlog = ticks < RTC_MAX_BACKLOG ? (u32)ticks : RTC_MAX_BACKLOG;
 }
@@ -446,7 +465,10 @@ static u64 earlier(u64 a, u64 b)
 	return a < b ? a : b;
 }
 
-/* Only what is enabled and not yet flagged needs a timer; all else is accounted for when somebody looks. */
+/*
+ * Only what is enabled and not yet flagged needs a timer; all else is accounted for when somebody looks. But ticks
+ * that find the flag up are counted in time, to tell a guest that is late from one that does not listen.
+ */
 u64 rtc_next_deadline(const struct rtc *rtc, u64 now)
 {
 	u8 wanted = rtc->ram[REG_B] & (u8)~rtc->ram[REG_C];
@@ -454,7 +476,7 @@ u64 rtc_next_deadline(const struct rtc *rtc, u64 now)
 	u64 tick = CLOCK_NEVER;
 
 	(void)now;
-	if ((wanted & B_PIE) && period)
+	if ((rtc->ram[REG_B] & B_PIE) && period && !rtc_ignored(rtc, rtc->seen))
 		tick = rtc->seen + period - (rtc->seen - rtc->origin) % period;
 	if ((wanted & B_UIE) && !rtc->held)
 		tick = earlier(tick, rtc->seen + RTC_HZ - (rtc->seen - rtc->base_tick) % RTC_HZ);
@@ -467,12 +489,6 @@ void rtc_irq_done(struct rtc *rtc)
 {
 	rtc->unfinished = false;
 	rtc_next_queued(rtc);
-}
-
-void rtc_irq_unmasked(struct rtc *rtc)
-{
-	rtc->backlog = 0;
-	rtc->unfinished = false;
 }
 
 void rtc_poke(struct rtc *rtc, u8 index, u8 value)
@@ -539,7 +555,8 @@ void rtc_reset(struct rtc *rtc, u64 now)
 	rtc->index = 0;
 	rtc->high_index = 0;
 	rtc->nmi_disabled = false;
-	rtc_irq_unmasked(rtc);
+	rtc->backlog = 0;
+	rtc->unfinished = false;
 	rtc_update_irq(rtc);
 }
 

@@ -7,7 +7,8 @@
  *
  * No periodic tick is lost. A tick that finds the one before still in register C is queued, at most RTC_MAX_BACKLOG
  * of them; the next one is handed out when the guest has both read register C and finished the interrupt
- * (rtc_irq_done(), from the EOI). Changing rate or enable bit forgets the queue, and so does rtc_irq_unmasked().
+ * (rtc_irq_done(), from the EOI). Changing rate or enable bit forgets the queue. So does a guest that does not read
+ * register C for RTC_PATIENCE, though it had RTC_CHANCES deadlines: it does not listen.
  *
  * Century in byte 32h, in the format that register B says for the other bytes. Daylight saving is not implemented.
  */
@@ -19,6 +20,8 @@
 #define RTC_HZ		32768u
 #define RTC_IRQ		8
 #define RTC_MAX_BACKLOG	1024u
+#define RTC_PATIENCE	(RTC_HZ / 4)
+#define RTC_CHANCES	4u
 
 struct rtc {
 	struct clock clock;
@@ -32,6 +35,8 @@ struct rtc {
 	bool unfinished;	/* an interrupt was raised and the guest has not finished it */
 	u8 weekday_shift;	/* what the guest added to the true day of the week */
 	u32 backlog;		/* queued periodic ticks */
+	u32 chances;		/* deadlines since the periodic flag came up */
+	u64 flagged;		/* tick at which it did */
 	u64 origin;		/* a tick at which the divider chain was all zeroes */
 	u64 base;		/* seconds … */
 	u64 base_tick;		/* … at this tick */
@@ -59,6 +64,5 @@ u64 rtc_next_deadline(const struct rtc *rtc, u64 now);
 void rtc_advance(struct rtc *rtc, u64 now);
 
 void rtc_irq_done(struct rtc *rtc);
-void rtc_irq_unmasked(struct rtc *rtc);
 
 #endif

@@ -79,16 +79,6 @@ static void on_done(void *ctx, unsigned int irq)
 		rtc_irq_done(&w->rtc);
 }
 
-static void on_unmasked(void *ctx, u32 irqs)
-{
-	struct world *w = ctx;
-
-	if (irqs & 1u << PIT_IRQ)
-		pit_irq_unmasked(&w->pit);
-	if (irqs & 1u << RTC_IRQ)
-		rtc_irq_unmasked(&w->rtc);
-}
-
 static void on_reset(void *ctx)
 {
 	struct world *w = ctx;
@@ -133,7 +123,7 @@ static u32 get(void *ctx, u8 *buf, u32 n)
 
 static void build(struct world *w)
 {
-	const struct pic_ops pic_ops = { on_intr, on_done, on_unmasked, w };
+	const struct pic_ops pic_ops = { on_intr, on_done, w };
 	const struct pm_ops pm_ops = { on_reset, on_reset, w };
 	const struct pci_ops pci_ops = { on_pam, on_pm_base, on_reset, w };
 	const struct uart_ring_ops ring = { put, get, w };
@@ -228,7 +218,7 @@ static void ack(struct world *w)
 	CHECK((vector & 7) == (u8)(vector - chip->base) || (vector & 7) == (u8)(vector - chip[1].base));
 	if (!pending)
 		CHECK(w->pic.chip[0].isr == master && w->pic.chip[1].isr == slave);
-	else if (!chip[0].auto_eoi)
+	else if (!chip[0].auto_eoi && !chip[0].fully_nested)
 		CHECK(chip[0].isr != master);
 }
 

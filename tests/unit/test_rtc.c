@@ -409,10 +409,6 @@ static void backlog_is_bounded_and_forgotten(void **state)
 	now += 100 * SECOND;
 	rtc_advance(&rtc, now);
 	assert_int_equal(rtc.backlog, RTC_MAX_BACKLOG);
-	rtc_irq_unmasked(&rtc);
-	assert_int_equal(rtc.backlog, 0);
-	now += 100 * SECOND;
-	rtc_advance(&rtc, now);
 	set(0x0a, 0x27);
 	assert_int_equal(rtc.backlog, 0);
 	now += 100 * SECOND;
@@ -421,6 +417,32 @@ static void backlog_is_bounded_and_forgotten(void **state)
 	get(0x0c);
 	rtc_irq_done(&rtc);
 	assert_false(lines.level[8]);
+}
+
+/* Nobody reads register C: after a quarter second no more ticks are queued, and no more deadlines asked for. */
+static void ignored_ticks_are_lost(void **state)
+{
+	u32 deadlines = 0;
+
+	(void)state;
+	start(EPOCH);
+	set(0x0b, 0x42);
+	for (; rtc_next_deadline(&rtc, now) != CLOCK_NEVER; deadlines++) {
+		now = rtc_next_deadline(&rtc, now);
+		rtc_advance(&rtc, now);
+	}
+	assert_in_range(deadlines, 250, 260);
+	assert_int_equal(rtc.backlog, 0);
+	now += 3600 * SECOND;
+	assert_int_equal(get(0x0c) & 0xc0, 0xc0);
+	rtc_irq_done(&rtc);
+	assert_false(lines.level[8]);
+	assert_true(rtc_next_deadline(&rtc, now) < now + 2 * MS);	/* it listens again */
+	now = rtc_next_deadline(&rtc, now);
+	rtc_advance(&rtc, now);
+	now += 500 * MS;					/* off the CPU: nothing is lost */
+	rtc_advance(&rtc, now);
+	assert_in_range(rtc.backlog, 511, 513);
 }
 
 static void nmi_bit_and_banks(void **state)
@@ -538,6 +560,7 @@ int main(void)
 		cmocka_unit_test(flags_without_enable), cmocka_unit_test(alarm_once_a_day),
 		cmocka_unit_test(alarm_wildcards), cmocka_unit_test(alarm_property),
 		cmocka_unit_test(late_ticks_are_queued), cmocka_unit_test(backlog_is_bounded_and_forgotten),
+		cmocka_unit_test(ignored_ticks_are_lost),
 		cmocka_unit_test(nmi_bit_and_banks), cmocka_unit_test(memory_size),
 		cmocka_unit_test(get_and_set_time), cmocka_unit_test(reset_keeps_time_and_memory),
 		cmocka_unit_test(calendar_property),

@@ -25,7 +25,7 @@ DEFINE_SHOW_ATTRIBUTE(blocks);
 
 static int fault_set(void *data, u64 value)
 {
-	return avmm_memory.nblocks ? vmx_hypercall(AVMM_HC_DEBUG_FAULT, value) : -ENODEV;
+	return avmm_memory.nblocks ? vmx_hypercall(AVMM_HC_DEBUG_FAULT, value, 0, 0) : -ENODEV;
 }
 DEFINE_DEBUGFS_ATTRIBUTE(fault_fops, NULL, fault_set, "%llu\n");
 

@@ -144,7 +144,7 @@ int avmm_message_cpu_up(unsigned int cpu)
 	if (!err && !cfg)
 		err = -ENODEV;
 	if (!err)
-		err = vmx_hypercall(AVMM_HC_MESSAGE_VECTOR, cfg->vector);
+		err = vmx_hypercall(AVMM_HC_MESSAGE_VECTOR, cfg->vector, 0, 0);
 	if (err)
 		give_irq(cpu);
 	return err;
@@ -154,6 +154,6 @@ void avmm_message_cpu_down(unsigned int cpu)
 {
 	if (!irqs[cpu])
 		return;
-	vmx_hypercall(AVMM_HC_MESSAGE_VECTOR, 0);
+	vmx_hypercall(AVMM_HC_MESSAGE_VECTOR, 0, 0, 0);
 	give_irq(cpu);
 }

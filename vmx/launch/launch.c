@@ -323,11 +323,11 @@ void vmx_launch_cpu(const struct vmx_launch *l, u32 cpu, struct vmx_launch_resul
 	result->ticks = ticks() - start;
 }
 
-s64 vmx_hypercall(u64 number, u64 argument)
+s64 vmx_hypercall(u64 number, u64 rbx, u64 rcx, u64 rdx)
 {
 	s64 result;
 
-	asm volatile("vmcall" : "=a"(result) : "a"(number), "b"(argument) : "memory", "cc");
+	asm volatile("vmcall" : "=a"(result) : "a"(number), "b"(rbx), "c"(rcx), "d"(rdx) : "memory", "cc");
 	return result;
 }
 
@@ -335,7 +335,7 @@ u64 vmx_leave_cpu(void)
 {
 	u64 start = ticks();
 
-	vmx_hypercall(AVMM_HC_LEAVE, 0);
+	vmx_hypercall(AVMM_HC_LEAVE, 0, 0, 0);
 	return ticks() - start;
 }
 

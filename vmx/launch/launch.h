@@ -52,7 +52,7 @@ void vmx_launch_cpu(const struct vmx_launch *launch, u32 cpu, struct vmx_launch_
 u64 vmx_leave_cpu(void);
 
 /* A hypercall from this CPU, which is launched. */
-s64 vmx_hypercall(u64 number, u64 argument);
+s64 vmx_hypercall(u64 number, u64 rbx, u64 rcx, u64 rdx);
 
 /* Fills in this CPU's data page: before its first launch and after Linux changed its GDT's address. */
 void vmx_leave_page_init(struct avmm_leave *leave);

@@ -165,25 +165,44 @@ int parse_log(struct nlmsghdr *header, struct log_part *part)
 	return 0;
 }
 
-const char *parse_extack(struct nlmsghdr *header)
+int parse_done(struct nlmsghdr *header)
+{
+	int error;
+
+	if (header->nlmsg_type != NLMSG_DONE || nlmsg_datalen(header) < (int)sizeof(error))
+		return 0;
+	memcpy(&error, nlmsg_data(header), sizeof(error));
+	return error < 0 ? error : 0;
+}
+
+/* Where the attributes of an error or of a dump's end begin in its data; -1: nowhere. */
+static int extack_offset(struct nlmsghdr *header)
 {
 	struct nlmsgerr *error = nlmsg_data(header);
-	struct nlattr *attr;
-	int offset = sizeof(*error);
+	int size = nlmsg_datalen(header);
 
-	if (header->nlmsg_type != NLMSG_ERROR || nlmsg_datalen(header) < offset)
-		return NULL;
 	if (!(header->nlmsg_flags & NLM_F_ACK_TLVS))
-		return NULL;
+		return -1;
+	if (header->nlmsg_type == NLMSG_DONE)
+		return sizeof(int);
+	if (header->nlmsg_type != NLMSG_ERROR || size < (int)sizeof(*error))
+		return -1;
 	/* The request is repeated in front of the attributes unless the kernel was asked not to. */
-	if (!(header->nlmsg_flags & NLM_F_CAPPED)) {
-		if (error->msg.nlmsg_len < NLMSG_HDRLEN || error->msg.nlmsg_len > (u32)nlmsg_datalen(header))
-			return NULL;
-		offset += NLMSG_ALIGN(error->msg.nlmsg_len - NLMSG_HDRLEN);
-	}
-	if (nlmsg_datalen(header) <= offset)
+	if (header->nlmsg_flags & NLM_F_CAPPED)
+		return sizeof(*error);
+	if (error->msg.nlmsg_len < NLMSG_HDRLEN || error->msg.nlmsg_len > (u32)size)
+		return -1;
+	return (int)(sizeof(*error) + NLMSG_ALIGN(error->msg.nlmsg_len - NLMSG_HDRLEN));
+}
+
+const char *parse_extack(struct nlmsghdr *header)
+{
+	int offset = extack_offset(header), left = nlmsg_datalen(header) - offset;
+	struct nlattr *attr;
+
+	if (offset < 0 || left <= 0)
 		return NULL;
-	attr = nla_find((struct nlattr *)((char *)error + offset), nlmsg_datalen(header) - offset, NLMSGERR_ATTR_MSG);
+	attr = nla_find((struct nlattr *)((char *)nlmsg_data(header) + offset), left, NLMSGERR_ATTR_MSG);
 	if (!attr || nla_len(attr) < 1 || ((char *)nla_data(attr))[nla_len(attr) - 1])
 		return NULL;
 	return nla_get_string(attr);

@@ -55,7 +55,10 @@ int parse_status(struct nlmsghdr *header, struct machine_status *status);
 int parse_stats(struct nlmsghdr *header, struct machine_stats *stats);
 int parse_log(struct nlmsghdr *header, struct log_part *part);
 
-/* The kernel's text in an error message (extended acknowledgement), NULL if there is none. */
+/* How a dump ended: 0 or a negative errno. */
+int parse_done(struct nlmsghdr *header);
+
+/* The kernel's text in an error message or at the end of a dump (extended acknowledgement), NULL if there is none. */
 const char *parse_extack(struct nlmsghdr *header);
 
 #endif

@@ -37,11 +37,22 @@ static int on_message(struct nl_msg *msg, void *opaque)
 	return NL_OK;
 }
 
+static void note_error(struct exchange *exchange, int error, struct nlmsghdr *header)
+{
+	const char *text = parse_extack(header);
+
+	exchange->error = error;
+	if (text)
+		snprintf(exchange->text, sizeof(exchange->text), "%s", text);
+}
+
 static int on_end(struct nl_msg *msg, void *opaque)
 {
 	struct exchange *exchange = opaque;
+	int error = parse_done(nlmsg_hdr(msg));
 
-	(void)msg;
+	if (error)
+		note_error(exchange, error, nlmsg_hdr(msg));
 	exchange->done = true;
 	return NL_STOP;
 }
@@ -50,12 +61,9 @@ static int on_error(struct sockaddr_nl *from, struct nlmsgerr *error, void *opaq
 {
 	struct nlmsghdr *header = (struct nlmsghdr *)((char *)error - NLMSG_HDRLEN);
 	struct exchange *exchange = opaque;
-	const char *text = parse_extack(header);
 
 	(void)from;
-	exchange->error = error->error ? error->error : -EIO;
-	if (text)
-		snprintf(exchange->text, sizeof(exchange->text), "%s", text);
+	note_error(exchange, error->error ? error->error : -EIO, header);
 	exchange->done = true;
 	return NL_STOP;
 }

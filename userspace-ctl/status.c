@@ -90,13 +90,14 @@ static void show_text(const struct machine_status *status)
 	u32 i;
 
 	printf("AVMM %s, %s\n", status->version, machine_state_name(status->state));
-	printf("monitor: %s of memory, %s of it used, %s of text\n",
-	       format_bytes(total, sizeof(total), status->memory_total),
-	       format_bytes(used, sizeof(used), status->memory_used),
-	       format_bytes(text, sizeof(text), status->text_size));
-	if (status->prepare_ticks)
-		printf("prepared in %s\n",
+	if (status->memory_total)
+		printf("monitor: %s of memory, %s of it used, %s of text; prepared in %s\n",
+		       format_bytes(total, sizeof(total), status->memory_total),
+		       format_bytes(used, sizeof(used), status->memory_used),
+		       format_bytes(text, sizeof(text), status->text_size),
 		       format_ticks(prepared, sizeof(prepared), status->prepare_ticks, status->tsc_khz));
+	else
+		puts("monitor: none");
 	printf("partitions: %s\n", status->state ? "service (this Linux)" : "none");
 	printf("\n%-4s %-10s %-8s %12s %14s\n", "CPU", "STATE", "LINUX", "LAUNCH", "EXITS");
 	for (i = 0; i < status->ncpus; i++)

@@ -28,7 +28,7 @@ static void parse(struct nlmsghdr *header, uint8_t which)
 	static struct machine_stats stats;
 	static struct log_part part;
 
-	switch (which % 4) {
+	switch (which % 5) {
 	case 0:
 		if (!parse_status(header, &status) && status.ncpus > AVMM_MAX_CPUS)
 			abort();
@@ -40,10 +40,12 @@ static void parse(struct nlmsghdr *header, uint8_t which)
 		if (!parse_log(header, &part))
 			lines_add(&lines, part.offset, part.text);
 		break;
-	case 3: {
+	default: {
 		const char *text = parse_extack(header);
 
 		if (text && strlen(text) > header->nlmsg_len)
+			abort();
+		if (parse_done(header) > 0)
 			abort();
 	}
 	}
@@ -51,7 +53,7 @@ static void parse(struct nlmsghdr *header, uint8_t which)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const uint8_t types[] = { 0x20, 0x20, 0x20, NLMSG_ERROR };
+	static const uint8_t types[] = { 0x20, 0x20, 0x20, NLMSG_ERROR, NLMSG_DONE };
 	struct nlmsghdr *header;
 
 	if (size < 2)
@@ -60,7 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!header)
 		return 0;
 	header->nlmsg_len = (u32)(NLMSG_HDRLEN + size - 2);
-	header->nlmsg_type = types[data[0] % 4];
+	header->nlmsg_type = types[data[0] % 5];
 	header->nlmsg_flags = (uint16_t)(data[1] << 8);
 	memcpy(NLMSG_DATA(header), data + 2, size - 2);
 	parse(header, data[0]);

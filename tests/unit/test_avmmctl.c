@@ -274,6 +274,38 @@ static void the_kernels_words_are_found(void **state)
 	assert_extack(NLM_F_ACK_TLVS, (u32)-NLMSG_HDRLEN, "no monitor", NULL);	/* shorter than its head */
 }
 
+static struct nl_msg *done_message(int flags, int error, const char *text)
+{
+	struct nl_msg *msg = nlmsg_alloc();
+
+	assert_non_null(nlmsg_put(msg, 1, 1, NLMSG_DONE, 0, flags));
+	assert_int_equal(nlmsg_append(msg, &error, sizeof(error), NLMSG_ALIGNTO), 0);
+	if (text)
+		assert_int_equal(nla_put_string(msg, NLMSGERR_ATTR_MSG, text), 0);
+	return msg;
+}
+
+static void a_dump_that_fails_is_noticed(void **state)
+{
+	struct nl_msg *msg;
+
+	(void)state;
+	msg = done_message(NLM_F_ACK_TLVS, -ENODEV, "no monitor");
+	assert_int_equal(parse_done(nlmsg_hdr(msg)), -ENODEV);
+	assert_string_equal(parse_extack(nlmsg_hdr(msg)), "no monitor");
+	nlmsg_hdr(msg)->nlmsg_len = NLMSG_HDRLEN + 2;
+	assert_int_equal(parse_done(nlmsg_hdr(msg)), 0);
+	assert_null(parse_extack(nlmsg_hdr(msg)));
+	nlmsg_free(msg);
+	msg = done_message(0, 0, NULL);
+	assert_int_equal(parse_done(nlmsg_hdr(msg)), 0);
+	assert_null(parse_extack(nlmsg_hdr(msg)));
+	nlmsg_free(msg);
+	msg = error_message(0, 20, NULL);
+	assert_int_equal(parse_done(nlmsg_hdr(msg)), 0);
+	nlmsg_free(msg);
+}
+
 /* Lines */
 
 struct printed {
@@ -380,6 +412,7 @@ int main(void)
 		cmocka_unit_test(bad_stats_are_refused),
 		cmocka_unit_test(log_texts_are_understood),
 		cmocka_unit_test(the_kernels_words_are_found),
+		cmocka_unit_test(a_dump_that_fails_is_noticed),
 		cmocka_unit_test(lines_are_put_together),
 		cmocka_unit_test(a_line_whose_beginning_is_lost_is_dropped),
 		cmocka_unit_test(endless_lines_are_cut),

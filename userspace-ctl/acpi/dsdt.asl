@@ -10,7 +10,7 @@ DefinitionBlock ("", "DSDT", 2, "AVMM  ", "AVMMDSDT", 1)
 	External (\P64S, IntObj)	// first address of the 64-bit window
 	External (\P64L, IntObj)	// its length; 0: there is none
 	External (\I804, IntObj)	// i8042 keyboard controller
-	External (\FWCF, IntObj)	// firmware configuration interface
+	External (\FWEN, IntObj)	// firmware configuration interface
 
 	Name (\_S5, Package () { 0, 0, 0, 0 })	// PM_SLEEP_TYPE_S5 in vdev/pmtimer.h
 	Name (\PICM, 0)
@@ -56,7 +56,7 @@ DefinitionBlock ("", "DSDT", 2, "AVMM  ", "AVMMDSDT", 1)
 			})
 			Method (_STA)
 			{
-				If (\FWCF)
+				If (\FWEN)
 				{
 					Return (0x0B)
 				}
@@ -99,23 +99,31 @@ DefinitionBlock ("", "DSDT", 2, "AVMM  ", "AVMMDSDT", 1)
 				Return (ConcatenateResTemplate (LOW, HIGH))
 			}
 
-			// Pin p (0: INTA) of device d is PIRQ (d + p - 1) mod 4, with the 8259s and the I/O APIC alike
+			// Pin p (0: INTA) of device d is PIRQ (d + p - 1) mod 4, with the 8259s and the I/O APIC
+			// alike. Arg0 is 4 * d + p.
+			Method (PINR, 1, Serialized)
+			{
+				Local0 = (Arg0 >> 2) << 16 | 0xFFFF
+				Local1 = Arg0 & 3
+				Switch (ToInteger ((Arg0 >> 2) + Arg0 + 3 & 3))
+				{
+					Case (0) { Local2 = Package (4) { 0, 0, LNKA, 0 } }
+					Case (1) { Local2 = Package (4) { 0, 0, LNKB, 0 } }
+					Case (2) { Local2 = Package (4) { 0, 0, LNKC, 0 } }
+					Default { Local2 = Package (4) { 0, 0, LNKD, 0 } }
+				}
+				Local2[0] = Local0
+				Local2[1] = Local1
+				Return (Local2)
+			}
+
 			Method (_PRT, 0, Serialized)
 			{
 				Local0 = Package (128) {}
 				Local1 = 0
 				While (Local1 < 128)
 				{
-					Switch (ToInteger ((Local1 >> 2) + Local1 + 3 & 3))
-					{
-						Case (0) { Local3 = Package (4) { 0, 0, LNKA, 0 } }
-						Case (1) { Local3 = Package (4) { 0, 0, LNKB, 0 } }
-						Case (2) { Local3 = Package (4) { 0, 0, LNKC, 0 } }
-						Default { Local3 = Package (4) { 0, 0, LNKD, 0 } }
-					}
-					Local3[0] = (Local1 >> 2) << 16 | 0xFFFF
-					Local3[1] = Local1 & 3
-					Local0[Local1] = Local3
+					Local0[Local1] = PINR (Local1)
 					Local1++
 				}
 				Return (Local0)

@@ -4,8 +4,8 @@
  *
  * With two sides the lags are opposite, so one integer holds the whole state of fairness: what the service is owed, in
  * ticks × permille. A tick of the service takes the user's weight from it, a tick of the user adds the service's
- * weight. No division, no remainder. (It is kept twice, once with each sign, to spare the hot path the question.) A side is eligible when its lag is not negative; where both are (lag 0)
- * the earlier virtual deadline decides.
+ * weight. No division, no remainder. (It is kept twice, once with each sign, to spare the hot path the question.)
+ * A side is eligible when its lag is not negative; where both are (lag 0) the earlier virtual deadline decides.
  *
  * The other invariant: neither side ever owes more than its limit (one request × SCHED_WHOLE). All waits follow.
  */
@@ -84,7 +84,7 @@ bool sched_share_auto(u32 n_cpus, u32 s0)
 	return n_cpus == 1 || s0 < SCHED_WHOLE / 2;
 }
 
-/* A small share gets small requests, or it would be served in few big pieces: it waits less, and gets its due sooner. */
+/* A small share gets small requests, or it would be served in few big pieces. */
 static u64 request_of(const struct sched *s, u32 who)
 {
 	u32 weight = s->side[who].weight;
@@ -301,6 +301,7 @@ static void wake(struct sched *s, u32 who)
 	side->since = s->last;
 	if (other->used >= other->request)
 		other->used %= other->request;
+	s->repick = true;
 }
 
 static void open_window(struct sched *s)
@@ -447,10 +448,7 @@ static u8 earliest_eligible(const struct sched *s)
 		SCHED_SERVICE : SCHED_USER;
 }
 
-/*
- * Both sides want the CPU. A request that was begun in turn is finished, unless shares changed or an
- * interrupt came. (When a side wakes the other one runs alone, not in turn: that competes anyway.)
- */
+/* Both sides want the CPU. A request that was begun in turn is finished, unless something woke up or changed. */
 static inline u32 contest(struct sched *s)
 {
 	u32 who = s->cur;
@@ -553,15 +551,29 @@ static COLD u64 length_out_of_turn(struct sched *s)
 	}
 }
 
+/* Requests that the same side will win after this one, since it is still owed so much: no need to ask each time. */
+static COLD u64 next_requests(const struct sched_side *side, u64 owed, u32 weight)
+{
+	u64 price = side->request * weight;
+
+	return price ? (owed + price - 1) / price * side->request : 0;
+}
+
 static inline u64 slice_length(struct sched *s)
 {
 	struct sched_side *side = &s->side[s->cur];
+	u32 weight;
+	u64 left;
+	s64 owed;
 
 	if (s->why != SCHED_TURN)
 		return length_out_of_turn(s);
 	if (side->used >= side->done)
 		side->used = 0;
-	return side->request - side->used;
+	left = side->request - side->used;
+	weight = s->side[!s->cur].weight;
+	owed = side->lag - (s64)(left * weight);
+	return owed > 0 ? left + next_requests(side, owed, weight) : left;
 }
 
 /* A period's end may free one side and ends the other one's budget. */
@@ -620,7 +632,7 @@ u64 sched_enter(struct sched *s, u64 now)
 
 /* --- Set-up ------------------------------------------------------------------------------------------------------- */
 
-/* What was used of this period counts. A lower cap makes no new debt: it holds from the next period on at the latest. */
+/* What was used of this period counts. A lower cap makes no debt of it: it holds from the next period on. */
 static void set_cap(struct sched *s, struct sched_side *side, u32 cap)
 {
 	s64 quota = cap * s->period;

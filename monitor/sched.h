@@ -150,7 +150,7 @@ bool sched_init(struct sched *s, u32 khz, u32 s0, u64 now);
 /* Live, effective at the next sched_pick. False: out of range (1 … 1000), nothing done. */
 bool sched_set_shares(struct sched *s, u32 s0, u64 now);
 bool sched_set_caps(struct sched *s, u32 service, u32 user, u64 now);
-/* Relaxed co-scheduling: a runnable user waits at most skew µs (0: off), with graces, where its share allows. */
+/* Relaxed co-scheduling: a runnable user waits at most skew µs (0: off) and a grace, where its share allows. */
 bool sched_set_skew(struct sched *s, u32 skew, u64 now);
 
 void sched_wake(struct sched *s, enum sched_who who, u64 now);

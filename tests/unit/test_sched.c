@@ -288,7 +288,7 @@ static void clock_goes_back(void **state)
 
 /* --- Waiting ------------------------------------------------------------------------------------------------------ */
 
-/* The bound of the design in ticks: own request / own share + the other's request + graces. (Shares below 2 %: + 20 µs.) */
+/* The bound of the design in ticks: own request / own share + the other's request + graces. */
 static u64 wait_bound(const struct machine *m, u32 who)
 {
 	const struct sched_side *me = &m->s.side[who], *other = &m->s.side[!who];
@@ -539,6 +539,34 @@ static void request_goes_on_after_time_alone(void **state)
 	sched_wake(&s, SCHED_SERVICE, now);
 	assert_int_equal(sched_pick(&s, SCHED_SAFE, now), SCHED_USER);
 	assert_int_equal(sched_enter(&s, now), now + 2000000);
+}
+
+/* A sleep that ends before the next decision: the request that runs competes, however much of it seems to be left. */
+static void short_sleep_wakes_at_once(void **state)
+{
+	struct sched s;
+	u64 now = 0;
+
+	(void)state;
+	sched_init(&s, 1000000, 600, now);
+	sched_wake(&s, SCHED_SERVICE, now);
+	sched_wake(&s, SCHED_USER, now);
+	assert_int_equal(sched_pick(&s, SCHED_SAFE, now), SCHED_SERVICE);
+	now = sched_enter(&s, now);
+	sched_sleep(&s, SCHED_USER, now, now);
+	assert_int_equal(sched_pick(&s, SCHED_SAFE, now), SCHED_USER);
+}
+
+/* Several requests in a row are one slice (and one more where the lag comes out at 0). */
+static void no_needless_decisions(void **state)
+{
+	struct machine m;
+
+	(void)state;
+	machine_start(&m, 1000000, 900, 0);
+	machine_set_going(&m);
+	machine_run(&m, 10 * SEC(&m));
+	assert_true(m.decisions <= 2 * (m.s.stats[0].switches + m.s.stats[1].switches));
 }
 
 /* Heuristic 2: the boosted side gets the CPU at once, and no storm gets more than the bucket or the share. */
@@ -890,43 +918,45 @@ static void skew_is_bounded(void **state)
 	}
 }
 
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(shares_of_a_machine),
+	cmocka_unit_test(refusals),
+	cmocka_unit_test(both_busy),
+	cmocka_unit_test(no_drift),
+	cmocka_unit_test(whole_share),
+	cmocka_unit_test(conservation),
+	cmocka_unit_test(ten_years),
+	cmocka_unit_test(nanoseconds),
+	cmocka_unit_test(clock_goes_back),
+	cmocka_unit_test(longest_wait_busy),
+	cmocka_unit_test(nobody_starves),
+	cmocka_unit_test(interrupt_storm),
+	cmocka_unit_test(interrupt_at_once),
+	cmocka_unit_test(deferral_ends),
+	cmocka_unit_test(mwait_is_bounded_idle),
+	cmocka_unit_test(donation),
+	cmocka_unit_test(sleep_is_no_savings_account),
+	cmocka_unit_test(request_goes_on_after_time_alone),
+	cmocka_unit_test(short_sleep_wakes_at_once),
+	cmocka_unit_test(no_needless_decisions),
+	cmocka_unit_test(lag_is_clamped),
+	cmocka_unit_test(boost_storm),
+	cmocka_unit_test(boost_comes_at_once),
+	cmocka_unit_test(boost_in_turn_is_free),
+	cmocka_unit_test(caps_hold),
+	cmocka_unit_test(caps_lose_and_save_nothing),
+	cmocka_unit_test(periods_end_at_their_boundary),
+	cmocka_unit_test(capped_interrupts_wait_but_ipis),
+	cmocka_unit_test(changes_within_one_period),
+	cmocka_unit_test(cap_changes_within_one_period),
+	cmocka_unit_test(grace_is_bounded),
+	cmocka_unit_test(safe_ends_the_grace),
+	cmocka_unit_test(directed_yields),
+	cmocka_unit_test(yield_comes_at_once),
+	cmocka_unit_test(skew_is_bounded),
+};
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(shares_of_a_machine),
-		cmocka_unit_test(refusals),
-		cmocka_unit_test(both_busy),
-		cmocka_unit_test(no_drift),
-		cmocka_unit_test(whole_share),
-		cmocka_unit_test(conservation),
-		cmocka_unit_test(ten_years),
-		cmocka_unit_test(nanoseconds),
-		cmocka_unit_test(clock_goes_back),
-		cmocka_unit_test(longest_wait_busy),
-		cmocka_unit_test(nobody_starves),
-		cmocka_unit_test(interrupt_storm),
-		cmocka_unit_test(interrupt_at_once),
-		cmocka_unit_test(deferral_ends),
-		cmocka_unit_test(mwait_is_bounded_idle),
-		cmocka_unit_test(donation),
-		cmocka_unit_test(sleep_is_no_savings_account),
-		cmocka_unit_test(request_goes_on_after_time_alone),
-		cmocka_unit_test(lag_is_clamped),
-		cmocka_unit_test(boost_storm),
-		cmocka_unit_test(boost_comes_at_once),
-		cmocka_unit_test(boost_in_turn_is_free),
-		cmocka_unit_test(caps_hold),
-		cmocka_unit_test(caps_lose_and_save_nothing),
-		cmocka_unit_test(periods_end_at_their_boundary),
-		cmocka_unit_test(capped_interrupts_wait_but_ipis),
-		cmocka_unit_test(changes_within_one_period),
-		cmocka_unit_test(cap_changes_within_one_period),
-		cmocka_unit_test(grace_is_bounded),
-		cmocka_unit_test(safe_ends_the_grace),
-		cmocka_unit_test(directed_yields),
-		cmocka_unit_test(yield_comes_at_once),
-		cmocka_unit_test(skew_is_bounded),
-	};
-
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,7 @@
 /*
  * PCI configuration space with i440FX, PIIX3 and PIIX4 power management; see pci.h. Reset values and writable bits
  * after Intel's data sheets 290549 (82441FX), 290550 (PIIX3) and 290562 (PIIX4); registers of functions that are not
- * there (DMA, USB, SMBus, device monitors) are left out or only remembered.
+ * there (DMA, USB, device monitors) are left out or only remembered.
  */
 #include "pci.h"
 
@@ -20,6 +20,10 @@
 #define PM_BASE		0x40
 #define PM_BASE_BITS	0xffc0u
 #define PM_ENABLE	0x80	/* PMREGMISC bit 0 */
+#define SMBUS_BASE	0x90
+#define SMBUS_BASE_BITS	0xfff0u
+#define SMBUS_CONFIG	0xd2	/* bit 0 enables; interrupt by IRQ 9 */
+#define SMBUS_OFFSET	0x100	/* from the PM I/O block, where firmware is skipped */
 
 static const struct pci_register host_registers[] = {
 	{ 0x00, 4, 0x12378086, 0, 0 },
@@ -71,7 +75,7 @@ static const struct pci_register isa_registers[] = {
 
 static const struct pci_register pm_registers[] = {
 	{ 0x00, 4, 0x71138086, 0, 0 },
-	{ 0x04, 2, 0, 0x0101, 0 },		/* I/O: the SMBus that is not there */
+	{ 0x04, 2, 0, 0x0101, 0 },
 	{ 0x06, 2, 0x0280, 0, 0x7800 },
 	{ 0x08, 4, 0x06800003, 0, 0 },
 	{ 0x2c, 4, SUBSYSTEM, 0, 0 },
@@ -93,8 +97,8 @@ static const struct pci_register pm_registers[] = {
 	{ 0x74, 4, 0, 0xffffffff, 0 },
 	{ 0x78, 4, 0, 0xffffffff, 0 },
 	{ PM_ENABLE, 1, 0, 0x01, 0 },
-	{ 0x90, 4, 0x00000001, 0xfff0, 0 },	/* SMBus base */
-	{ 0xd2, 1, 0, 0x0f, 0 },
+	{ SMBUS_BASE, 4, 0x00000001, SMBUS_BASE_BITS, 0 },
+	{ SMBUS_CONFIG, 1, 0, 0x0f, 0 },
 };
 
 static u32 config_get(const struct pci_function *fn, unsigned int offset, unsigned int size)
@@ -256,21 +260,25 @@ void pci_set_intx(struct pci *pci, u8 devfn, unsigned int pin, bool level)
 	isa_update_irqs(pci);
 }
 
-static void pm_report_base(struct pci *pci, bool always)
+static void pm_report_bases(struct pci *pci, bool always)
 {
 	const struct pci_function *fn = pci_find(pci, PCI_DEV_PM);
-	u16 base = fn->config[PM_ENABLE] & 1 ? config_get(fn, PM_BASE, 2) & PM_BASE_BITS : 0;
+	u16 pm = fn->config[PM_ENABLE] & 1 ? config_get(fn, PM_BASE, 2) & PM_BASE_BITS : 0;
+	u16 smbus = fn->config[SMBUS_CONFIG] & 1 ? config_get(fn, SMBUS_BASE, 2) & SMBUS_BASE_BITS : 0;
+	bool pm_moved = pm != pci->pm_base, smbus_moved = smbus != pci->smbus_base;
 
-	if (base == pci->pm_base && !always)
-		return;
-	pci->pm_base = base;
-	pci->ops.pm_base(pci->ops.ctx, base);
+	pci->pm_base = pm;
+	pci->smbus_base = smbus;
+	if (pm_moved || always)
+		pci->ops.pm_base(pci->ops.ctx, pm);
+	if ((smbus_moved || always) && pci->ops.smbus_base)
+		pci->ops.smbus_base(pci->ops.ctx, smbus);
 }
 
 static void pm_written(struct pci *pci, void *ctx, unsigned int offset, unsigned int size)
 {
 	(void)ctx, (void)offset, (void)size;
-	pm_report_base(pci, false);
+	pm_report_bases(pci, false);
 }
 
 static const struct pci_model host_model = { host_registers, VDEV_ARRAY_SIZE(host_registers), host_written };
@@ -348,11 +356,15 @@ void pci_reset(struct pci *pci, u16 pm_base)
 	pci->address = 0;
 	pci->reset_control = 0;
 	pm = pci_find(pci, PCI_DEV_PM);
-	config_set(pm, PM_BASE, 2, (pm_base & PM_BASE_BITS) | 1);
-	pm->config[PM_ENABLE] = pm_base != 0;
+	if (pm_base) {
+		config_set(pm, PM_BASE, 2, (pm_base & PM_BASE_BITS) | 1);
+		config_set(pm, SMBUS_BASE, 2, ((pm_base + SMBUS_OFFSET) & SMBUS_BASE_BITS) | 1);
+		pm->config[PM_ENABLE] = 0x01;
+		pm->config[SMBUS_CONFIG] = 0x09;
+	}
 	isa_update_irqs(pci);
 	host_report_pam(pci, true);
-	pm_report_base(pci, true);
+	pm_report_bases(pci, true);
 }
 
 void pci_init(struct pci *pci, const struct vdev_irq *irq, const struct pci_ops *ops, u16 pm_base)

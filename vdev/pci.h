@@ -4,7 +4,7 @@
  *
  *	00:00.0	8086:1237 i440FX host bridge: PAM registers say what C0000h-FFFFFh reads and writes go to
  *	00:01.0	8086:7000 PIIX3 ISA bridge: routes PIRQA-PIRQD to IRQs
- *	00:01.3	8086:7113 PIIX4 power management: where the PM I/O block is, and whether
+ *	00:01.3	8086:7113 PIIX4 power management: where the PM I/O block and the SMBus controller are, and whether
  *
  * and room for more. What no function claims reads all ones. The subsystem IDs are QEMU's: SeaBIOS and OVMF go by
  * them. APMC_EN (DEVACTB bit 25) is set from the start, since SeaBIOS would otherwise wait for an SMM handler.
@@ -59,8 +59,9 @@ struct pci_function {
 struct pci_ops {
 	/* Segment C0000h + n * 4000h or F0000h changed; attr is PCI_PAM_*. May be NULL. */
 	void (*pam)(void *ctx, u32 base, u32 size, u32 attr);
-	/* The PM I/O block moved; base 0: it is not decoded. */
+	/* The PM I/O block or the SMBus controller moved; base 0: it is not decoded. The latter may be NULL. */
 	void (*pm_base)(void *ctx, u16 base);
+	void (*smbus_base)(void *ctx, u16 base);
 	/* Port CF9h. Like in pmtimer.h: only note it. */
 	void (*reset)(void *ctx);
 	void *ctx;
@@ -70,6 +71,7 @@ struct pci {
 	u32 address;			/* CF8h */
 	u8 reset_control;		/* CF9h */
 	u16 pm_base;			/* as last reported */
+	u16 smbus_base;
 	u8 pam[PCI_PAMS];		/* likewise */
 	u16 irq_level;			/* IRQs that PIRQs hold up */
 	u8 index[256];			/* devfn to function + 1, 0: none */
@@ -83,8 +85,8 @@ struct pci {
 extern const struct bus_row pci_rows[PCI_ROWS];		/* map at port 0, context struct pci */
 
 /*
- * pm_base: the PM I/O block's place at reset, for kernels that start without firmware; 0: firmware sets it. Reports
- * all PAM segments and the PM base once.
+ * pm_base: the PM I/O block's place at reset, for kernels that start without firmware; 0: firmware sets it. The SMBus
+ * controller then lies 100h above, as SeaBIOS puts them. Reports all PAM segments and both places once.
  */
 void pci_init(struct pci *pci, const struct vdev_irq *irq, const struct pci_ops *ops, u16 pm_base);
 void pci_reset(struct pci *pci, u16 pm_base);

@@ -125,7 +125,7 @@ static void build(struct world *w)
 {
 	const struct pic_ops pic_ops = { on_intr, on_done, w };
 	const struct pm_ops pm_ops = { on_reset, on_reset, w };
-	const struct pci_ops pci_ops = { on_pam, on_pm_base, on_reset, w };
+	const struct pci_ops pci_ops = { on_pam, on_pm_base, NULL, on_reset, w };
 	const struct uart_ring_ops ring = { put, get, w };
 	const struct vdev_irq irq = { on_irq, w };
 

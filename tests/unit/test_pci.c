@@ -2,12 +2,13 @@
 /* PCI mechanism #1 and the chip set: what scanning kernels, SeaBIOS and OVMF read and write. */
 #include "vdev_unit.h"
 #include "vdev/pci.h"
+#include "vdev/smbus.h"
 
 static struct pci pci;
 static struct lines lines;
 static u32 resets, pam_calls, pm_calls;
 static u32 pam_attr[0x40];	/* by 4 KiB from C0000h */
-static u16 pm_base;
+static u16 pm_base, smbus_base;
 
 static void on_pam(void *ctx, u32 base, u32 size, u32 attr)
 {
@@ -27,6 +28,12 @@ static void on_pm_base(void *ctx, u16 base)
 	pm_calls++;
 }
 
+static void on_smbus_base(void *ctx, u16 base)
+{
+	(void)ctx;
+	smbus_base = base;
+}
+
 static void on_reset(void *ctx)
 {
 	(void)ctx;
@@ -35,7 +42,7 @@ static void on_reset(void *ctx)
 
 static void start(u16 base)
 {
-	static const struct pci_ops ops = { on_pam, on_pm_base, on_reset, NULL };
+	static const struct pci_ops ops = { on_pam, on_pm_base, on_smbus_base, on_reset, NULL };
 	struct vdev_irq irq = lines_irq(&lines);
 
 	resets = 0;
@@ -205,6 +212,38 @@ static void pm_function(void **state)
 	assert_int_equal(pm_calls, 1);
 }
 
+/* What Linux's i2c-piix4 asks: an address, enabled, an interrupt that it knows, an idle bus, and an end with -ENXIO. */
+static void smbus(void **state)
+{
+	struct smbus smbus;
+	u16 base;
+
+	(void)state;
+	start(0);
+	assert_int_equal(smbus_base, 0);
+	set(PCI_DEV_PM, 0x90, 4, 0x701);
+	assert_int_equal(smbus_base, 0);
+	set(PCI_DEV_PM, 0xd2, 1, 0x09);
+	assert_int_equal(smbus_base, 0x700);
+	start(0x600);
+	base = smbus_base;
+	assert_int_equal(base, 0x700);
+	assert_int_equal(get(PCI_DEV_PM, 0x90, 2) & 0xfff0, base);
+	assert_int_equal(get(PCI_DEV_PM, 0xd2, 1) & 0x0f, 0x09);
+	smbus_reset(&smbus);
+	assert_true(bus_map(&ports, base, smbus_rows, SMBUS_ROWS, &smbus));
+	assert_int_equal(in(base), 0);
+	out(base + 4, 0xa1);
+	assert_int_equal(in(base + 4), 0xa1);
+	out(base + 2, 0x48);
+	assert_int_equal(in(base + 2), 0x08);
+	assert_int_equal(in(base), 0x06);
+	out(base, in(base));
+	assert_int_equal(in(base), 0);
+	out(base + 1, 0xff);
+	assert_int_equal(in(base + 1), 0);
+}
+
 static void reset_register(void **state)
 {
 	(void)state;
@@ -248,7 +287,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(mechanism_is_found), cmocka_unit_test(scan_finds_three_functions),
 		cmocka_unit_test(no_bars), cmocka_unit_test(pam_registers), cmocka_unit_test(pirq_routing),
-		cmocka_unit_test(pm_function), cmocka_unit_test(reset_register),
+		cmocka_unit_test(pm_function), cmocka_unit_test(smbus), cmocka_unit_test(reset_register),
 		cmocka_unit_test(functions_can_be_added),
 	};
 

@@ -61,7 +61,7 @@ class Lab:
         self.machines = {}
         self.count = 0
 
-    def machine(self, fresh=False, debug=False, extra=None, start=True, checkpoint=True, **shape):
+    def machine(self, fresh=False, debug=False, extra=(), start=True, checkpoint=True, **shape):
         which = repr((debug, extra, checkpoint, sorted(shape.items())))
         machine = self.machines.get(which)
         if machine and not fresh and not machine.broken and machine.emulator.alive():

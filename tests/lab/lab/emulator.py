@@ -38,6 +38,7 @@ class Shape:
     model: str = 'corei7_skylake_x'
     cmdline: str = STABLE_TSC
     mwait: bool = None          # None: only where it does not spin, that is on one CPU
+    exclude: tuple = ()         # CPU features taken away
     msrs: tuple = ()            # lines of Bochs's msrs.def
     feature_control: int = None  # written by GRUB before the kernel starts
     net: bool = True
@@ -59,7 +60,9 @@ class Shape:
 
 def bochsrc(shape, run, port):
     """The text of the configuration for SHAPE with its files in RUN."""
-    excluded = 'exclude_features="mwait", ' if not (shape.cpus == 1 if shape.mwait is None else shape.mwait) else ''
+    mwait = shape.cpus == 1 if shape.mwait is None else shape.mwait
+    exclude = ','.join((*shape.exclude, *(() if mwait else ('mwait',))))
+    excluded = f'exclude_features="{exclude}", ' if exclude else ''
     msrs = f'msrs="{run}/msrs.def", ' if shape.msrs else ''
     lines = [
         'display_library: nogui',

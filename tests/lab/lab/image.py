@@ -109,6 +109,21 @@ def boot_cd(shape, out):
                        check=True, stderr=subprocess.DEVNULL)
 
 
+def grub_cd(shape, out):
+    """The same through GRUB, which can write FEATURE_CONTROL before Linux does."""
+    kernel, initramfs = base(shape.kernel)
+    with tempfile.TemporaryDirectory() as tmp:
+        tree = Path(tmp)
+        (tree / 'boot/grub').mkdir(parents=True)
+        shutil.copy(kernel, tree / 'vmlinuz')
+        shutil.copy(initramfs, tree / 'initrd')
+        (tree / 'boot/grub/grub.cfg').write_text(
+            f'insmod wrmsr\nwrmsr 0x3a {shape.feature_control:#x}\nlinux /vmlinuz {shape.full_cmdline()}\n'
+            'initrd /initrd\nboot\n')
+        subprocess.run(['grub-mkrescue', '-d', '/usr/lib/grub/i386-pc', '--locales=', '--fonts=', '--themes=',
+                        '-o', out, tree], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
 def payload_cd(root, out):
     """A medium of constant size, for a restored guest may have read it, with a tar of ROOT; its bytes in use."""
     with open(out, 'wb') as f:

@@ -10,6 +10,8 @@ from pathlib import Path
 from . import emulator, paths
 
 CHUNK = 1500        # a terminal's input buffer holds 4096
+# busybox's shell prefers its own, whose insmod tries twice.
+PRELUDE = '; '.join(f'{name}() {{ /usr/sbin/{name} "$@"; }}' for name in ('insmod', 'rmmod', 'modprobe', 'modinfo'))
 
 
 class Gone(Exception):
@@ -126,7 +128,7 @@ class Machine:
         """Start COMMAND and do not wait: for those that end the machine. Only wait_* and stop may follow."""
         self._number += 1
         n = self._number
-        text = base64.b64encode(command.encode() + b'\n').decode()
+        text = base64.b64encode(f'{PRELUDE}\n{command}\n'.encode()).decode()
         for i in range(0, len(text), CHUNK):
             self._send(f'a {n} {text[i:i + CHUNK]}\n')
             self._expect(rf'<A:{n}>\r?\n', 30, command)
@@ -141,7 +143,8 @@ class Machine:
         """Start COMMAND; it goes on while others run."""
         self._number += 1
         b = Background(self, self._number)
-        inner = f'echo $$ >{b.file}.pid; ({command}); echo $? >{b.file}.status.new; mv {b.file}.status.new {b.file}.status'
+        inner = (f'{PRELUDE}; echo $$ >{b.file}.pid; ({command}); echo $? >{b.file}.status.new; '
+                 f'mv {b.file}.status.new {b.file}.status')
         self.run(f'setsid sh -c {shlex.quote(inner)} >{b.file}.out 2>&1 &\n'
                  f'while [ ! -s {b.file}.pid ]; do sleep 0.01; done')
         return b

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """What a machine gets to test: the module, avmmctl, test modules and load programs, and files that a test names."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -29,8 +30,20 @@ def _module(source, dest):
     subprocess.run(['strip', '-g', '-o', dest, source], check=True)
 
 
-def build(series, root, debug=False, extra=None):
-    """Fill ROOT for a kernel series; DEBUG: /root/avmm.ko is the debug build. EXTRA: guest path -> file."""
+def guest_program(name):
+    """Compile guest/NAME.c to a static program, once per content."""
+    source = paths.GUEST / f'{name}.c'
+    out = paths.IMAGES / f'{name}-{paths.key(paths.content(source))}'
+    if not out.exists():
+        paths.IMAGES.mkdir(parents=True, exist_ok=True)
+        tmp = out.with_suffix(f'.{os.getpid()}')
+        subprocess.run(['gcc', '-O2', '-Wall', '-Wextra', '-Werror', '-static', '-s', '-o', tmp, source], check=True)
+        tmp.rename(out)
+    return out
+
+
+def build(series, root, debug=False, extra=()):
+    """Fill ROOT for a kernel series; DEBUG: /root/avmm.ko is the debug build. EXTRA: (guest path, file) pairs."""
     root = Path(root)
     shutil.rmtree(root, ignore_errors=True)
     (root / 'root').mkdir(parents=True)
@@ -46,6 +59,6 @@ def build(series, root, debug=False, extra=None):
     for source in sorted((paths.BUILD / 'tests/bin').glob('*')):
         if source.is_file():
             program(source, root, f'/usr/local/bin/{source.name}')
-    for dest, source in (extra or {}).items():
+    for dest, source in extra:
         program(source, root, dest)
     return root

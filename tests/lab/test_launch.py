@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The monitor under a running Linux, and away again: what the running Linux may see of it, which is nothing."""
+
+import re
+
+import pytest
+
+from lab import avmm, kernel_log
+from lab.load import Load
+
+CYCLE = 'for i in $(seq {n}); do insmod /root/avmm.ko && rmmod avmm || exit 1; done'
+OFF = 'echo 0 >/sys/devices/system/cpu/cpu{}/online'
+ON = 'echo 1 >/sys/devices/system/cpu/cpu{}/online'
+
+
+@pytest.fixture
+def clean(m):
+    """The kernel log gets no warning from the test, and AVMM is gone after it."""
+    before = kernel_log.warnings(m)
+    yield
+    if m.broken or not m.emulator.alive():
+        return
+    m.run('rmmod avmm 2>/dev/null', check=False, timeout=120)
+    assert kernel_log.new_warnings(m, before) == []
+
+
+def free_memory(m):
+    """KiB that are free, and KiB of vmalloc, after caches were dropped."""
+    m.run('sync; echo 3 >/proc/sys/vm/drop_caches; sleep 0.5; echo 3 >/proc/sys/vm/drop_caches')
+    text = m.out('cat /proc/meminfo')
+    return [int(re.search(rf'^{name}: +(\d+)', text, re.M).group(1)) for name in ('MemFree', 'VmallocUsed', 'Slab')]
+
+
+def probe(m, what):
+    m.run('grep -q avmm_probe /proc/modules || insmod /root/tests/avmm_probe.ko')
+    m.run(f"echo '{what}' >/proc/avmm_probe", timeout=300)
+    report = m.out('cat /proc/avmm_probe')
+    assert report.endswith('verdict ok'), report
+    return report
+
+
+class Basics:
+    """On one machine without AVMM's debug build."""
+
+    def test_modinfo(self, m):
+        info = m.out('modinfo /root/avmm.ko')
+        for name in ('license', 'description', 'author', 'version', 'vermagic', 'parm'):
+            assert re.search(rf'^{name}: +\S', info, re.M), info
+        assert m.out('uname -r') in info
+
+    def test_check(self, m):
+        status, found = avmm.check(m)
+        assert (status, found['verdict']) == (0, 'ok'), found
+
+    def test_load_only(self, m, clean):
+        avmm.launch(m, parameters='launch=0')
+        assert avmm.status(m)['state'] == 'loaded'
+        avmm.leave(m)
+
+    def test_launch(self, m, clean):
+        avmm.launch(m)
+        status = avmm.status(m)
+        assert status['state'] == 'launched'
+        assert [c['state'] for c in status['cpus']] == ['service'] * m.shape.cpus
+        assert all(c['launch_ticks'] > 0 for c in status['cpus'])
+        assert status['partitions'] == [{'name': 'service', 'cpus': list(range(m.shape.cpus))}]
+        assert avmm.check(m)[1]['launched']
+        avmm.leave(m)
+        assert m.run('avmmctl status', check=False).status == 1
+
+    def test_taint(self, m, clean):
+        avmm.launch(m)
+        out_of_tree, unsigned = 1 << 12, 1 << 13
+        assert int(m.out('cat /proc/sys/kernel/tainted')) & ~(out_of_tree | unsigned) == 0
+        assert 'vmx' not in m.out('lsmod | grep -v ^avmm')
+
+    def test_under_load(self, m, clean):
+        with Load(m):
+            avmm.launch(m)
+            m.run('sleep 0.5', timeout=120)
+            assert avmm.status(m)['state'] == 'launched'
+            avmm.leave(m)
+            m.run('sleep 0.2', timeout=120)
+
+    def test_cycles(self, m, clean):
+        m.run(CYCLE.format(n=2), timeout=120)
+        before = free_memory(m)
+        with Load(m, 'cpu', 'timer', 'net'):
+            m.run(CYCLE.format(n=25), timeout=400)
+        after = free_memory(m)
+        assert abs(before[0] - after[0]) < 2048, (before, after)
+        assert after[1] - before[1] < 256, (before, after)
+        assert after[2] - before[2] < 1024, (before, after)
+
+    def test_steady_state(self, m, clean):
+        """Load without CPUID: not one exit, on any CPU."""
+        avmm.launch(m)
+        with Load(m, 'cpu', 'timer', 'xsave', 'net'):
+            exits = avmm.stats(m, seconds=0.5)
+        assert {cpu: e for cpu, e in exits.items() if e} == {}
+
+    def test_sysrq_l(self, m, clean):
+        avmm.launch(m)
+        m.run('echo l >/proc/sysrq-trigger; sleep 0.5')
+        log = m.dmesg()
+        assert 'Show backtrace of all active CPUs' in log
+        # What the kernel prints for it is a trace by design.
+        m.run('dmesg -c >/dev/null')
+
+    def test_cpuid_hides(self, m, clean):
+        avmm.launch(m)
+        for cpu in range(m.shape.cpus):
+            for what in ('cpuid', 'vmx', 'msr', 'cr', 'xcr'):
+                probe(m, what)
+            m.run(f'taskset {1 << cpu:x} user_vmcall -t 1')
+        m.run('rmmod avmm_probe')
+
+
+class Nmi:
+    """NMIs: as many received as sent, whatever goes on."""
+
+    def storm(self, m, during, count=2000):
+        m.run('grep -q avmm_nmi /proc/modules || insmod /root/tests/avmm_nmi.ko')
+        m.run(f"echo 'storm {count} nest=10' >/proc/avmm_nmi")
+        during()
+        m.run('echo wait >/proc/avmm_nmi', timeout=400)
+        report = m.out('cat /proc/avmm_nmi')
+        m.run('rmmod avmm_nmi')
+        assert report.endswith('verdict ok'), report
+        return report
+
+    def test_storm_at_rest(self, m, clean):
+        avmm.launch(m)
+        self.storm(m, lambda: m.run('sleep 0.2', timeout=120))
+
+    def test_storm_with_exits(self, m, clean):
+        avmm.launch(m)
+        with Load(m, 'cpuid', 'xsave'):
+            self.storm(m, lambda: None)
+
+    def test_storm_while_launching(self, m, clean):
+        self.storm(m, lambda: m.run(CYCLE.format(n=10), timeout=300), count=4000)
+
+
+class Hotplug:
+    """Needs two CPUs."""
+
+    def test_off_and_on(self, m, clean):
+        avmm.launch(m)
+        with Load(m, 'cpu', 'timer', 'xsave'):
+            for _ in range(3):
+                m.run(f'{OFF.format(1)} && sleep 0.05 && {ON.format(1)}', timeout=120)
+        assert [c['state'] for c in avmm.status(m)['cpus']] == ['service'] * m.shape.cpus
+
+    def test_off_at_insmod(self, m, clean):
+        m.run(OFF.format(1))
+        avmm.launch(m)
+        assert avmm.status(m)['cpus'][1]['state'] == 'native'
+        m.run(ON.format(1))
+        assert avmm.status(m)['cpus'][1]['state'] == 'service'
+        probe(m, 'vmx')
+        m.run('rmmod avmm_probe')
+
+    def test_off_at_rmmod(self, m, clean):
+        avmm.launch(m)
+        m.run(OFF.format(1))
+        avmm.leave(m)
+        assert m.out('cat /sys/devices/system/cpu/cpu1/online') == '0'
+        m.run(ON.format(1))
+        assert int(m.out('nproc')) == m.shape.cpus
+
+    def test_with_nmi_storm(self, m, clean):
+        avmm.launch(m)
+
+        def during():
+            for _ in range(3):
+                m.run(f'{OFF.format(1)}; {ON.format(1)}', timeout=120)
+
+        Nmi().storm(m, during)
+
+
+class Endings:
+    """How a machine with AVMM ends. Each test takes the machine with it."""
+
+    @pytest.mark.fresh
+    def test_poweroff(self, m):
+        avmm.launch(m)
+        m.expect_poweroff()
+
+    @pytest.mark.fresh
+    def test_reboot(self, m):
+        avmm.launch(m)
+        m.fire('reboot -f')
+        m.wait_ready()
+        assert float(m.out('cut -d " " -f 1 /proc/uptime')) < 60
+        m.broken = True
+
+    @pytest.mark.fresh
+    def test_panic_reboots(self, m):
+        avmm.launch(m)
+        m.fire('echo c >/proc/sysrq-trigger')
+        m.wait_console('Kernel panic - not syncing: sysrq triggered crash', 60)
+        m.wait_ready()
+        m.broken = True
+
+
+class Debug:
+    """With the debug build: faults on request."""
+
+    @pytest.mark.parametrize('step', [1, 2, 3, 4])
+    def test_launch_fails(self, m, clean, step):
+        """On the last CPU, when all others are launched: they roll back, the next try succeeds."""
+        cpu = m.shape.cpus - 1
+        m.run('dmesg -c >/dev/null')
+        with Load(m, 'cpu', 'timer', 'xsave'):
+            result = m.run(f'insmod {avmm.DEBUG_MODULE} fail_cpu={cpu} fail_step={step}', check=False)
+            assert result.status == 1 and 'insmod: ERROR' in result.output
+        m.run('! grep ^avmm /proc/modules')
+        assert f'CPU {cpu}' in m.out('dmesg | grep avmm:')
+        m.run('dmesg -c >/dev/null')
+        avmm.launch(m, avmm.DEBUG_MODULE)
+        avmm.leave(m)
+
+    def test_machine_check(self, m):
+        """A machine check in root operation reaches Linux, which may well panic: it says so."""
+        avmm.launch(m, avmm.DEBUG_MODULE)
+        m.fire(f'echo 3 >{avmm.DEBUGFS}/fault')
+        text = m.wait_console(r'<E:\d+:\d+>|[Mm]achine [Cc]heck', 60)
+        if 'achine' in text:
+            m.broken = True
+        else:
+            assert avmm.counter(m, 'mc_caught') == 1
+            avmm.leave(m)
+
+    def test_nmi_in_root(self, m):
+        avmm.launch(m, avmm.DEBUG_MODULE)
+        before = avmm.counter(m, 'nmi_caught')
+        m.run(f'echo 4 >{avmm.DEBUGFS}/fault')
+        assert avmm.counter(m, 'nmi_caught') == before + 1
+        avmm.leave(m)
+
+    def test_isolation(self, m, clean):
+        """Every page of the monitor, read and written by physical address with all kinds of instructions."""
+        avmm.launch(m, avmm.DEBUG_MODULE)
+        ranges = ','.join(m.out(f'cat {avmm.DEBUGFS}/blocks').split())
+        report = probe(m, f'memory {ranges}')
+        pages = sum(int(r.split('+')[1], 0) for r in ranges.split(',')) // 4096
+        assert avmm.counter(m, 'stray_write') == pages, report
+        m.run('rmmod avmm_probe')
+        assert avmm.status(m)['state'] == 'launched'
+        avmm.leave(m)
+        avmm.launch(m)
+
+    @pytest.mark.fresh
+    @pytest.mark.parametrize('which', [0, 1, 2])
+    def test_monitor_fault(self, m, which):
+        avmm.launch(m, avmm.DEBUG_MODULE)
+        m.fire(f'echo {which} >{avmm.DEBUGFS}/fault')
+        report = m.wait_console(r'guest rsi', 60)
+        m.broken = True
+        assert re.search(r'rip.*debug_fault\+|debug_fault\+0x|recurse\+0x', report), report
+        assert 'backtrace' in report and 'guest cr0' in report
+
+
+class TestLaunch61(Basics):
+    shape = {'kernel': '6.1', 'cpus': 1, 'disk': 16}
+
+
+class TestLaunch612(Basics):
+    shape = {'kernel': '6.12', 'cpus': 2, 'disk': 16}
+
+
+class TestLaunchWatchedTsc(Basics):
+    """Linux checks the time stamp counter against other clocks all the time."""
+    shape = {'kernel': '6.1', 'cpus': 2, 'disk': 16, 'cmdline': 'tsc_early_khz=400000'}
+    test_modinfo = test_check = test_load_only = test_cpuid_hides = test_taint = None
+
+
+class TestNmi61(Nmi):
+    shape = {'kernel': '6.1', 'cpus': 1}
+
+
+class TestNmi612(Nmi, Hotplug):
+    shape = {'kernel': '6.12', 'cpus': 2}
+
+
+class TestFourCpus(Nmi, Hotplug):
+    shape = {'kernel': '6.12', 'cpus': 4, 'mem': 1024}
+
+
+class TestEndings61(Endings):
+    shape = {'kernel': '6.1', 'cpus': 1}
+
+
+class TestEndings612(Endings):
+    shape = {'kernel': '6.12', 'cpus': 2}
+
+
+class TestDebug61(Debug):
+    shape = {'kernel': '6.1', 'cpus': 1}
+
+
+class TestDebug612(Debug):
+    shape = {'kernel': '6.12', 'cpus': 2}

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Machines on which AVMM cannot run: avmmctl check and insmod say what is missing, and nothing stays behind."""
+
+import pytest
+
+from lab import avmm, kernel_log, payload
+
+
+def assert_refused(m, *words):
+    """avmmctl check and insmod both name all of WORDS."""
+    before = [line for line in kernel_log.warnings(m)]
+    status, found = avmm.check(m)
+    text = ' '.join(avmm.refusals(found)) + str(found['vmx_module'])
+    assert (status, found['verdict']) == (1, 'refused'), found
+    m.run('dmesg -c >/dev/null')
+    result = m.run('insmod /root/avmm.ko', check=False)
+    assert result.status == 1 and 'insmod: ERROR' in result.output
+    m.run('! grep ^avmm /proc/modules')
+    said = m.out('dmesg')
+    for word in words:
+        assert word in text, text
+        assert word in said, said
+    assert [line for line in kernel_log.new_warnings(m, before) if 'avmm' not in line] == []
+
+
+class TestNoVtx:
+    shape = {'kernel': '6.1', 'exclude': ('vmx',)}
+
+    def test_refused(self, m):
+        assert_refused(m, 'VMX')
+
+
+class TestLockedOff:
+    shape = {'kernel': '6.12', 'feature_control': 1}
+
+    def test_refused(self, m):
+        assert_refused(m, 'IA32_FEATURE_CONTROL')
+
+
+class TestNoEpt:
+    shape = {'kernel': '6.1', 'model': 'core2_penryn_t9600', 'cpus': 1}
+
+    def test_refused(self, m):
+        assert_refused(m, 'EPT')
+
+
+class Kvm:
+    @pytest.fixture
+    def m(self, lab):
+        m = lab(extra=(('/usr/local/bin/kvm_hold', str(payload.guest_program('kvm_hold'))),))
+        m.run('modprobe kvm_intel')
+        yield m
+        if not m.broken:
+            m.run('rmmod avmm 2>/dev/null; rmmod kvm_intel', check=False)
+
+    def test_in_use(self, m):
+        job = m.background('kvm_hold')
+        m.run('until grep -q . /tmp/.background.*.out; do sleep 0.05; done')
+        assert_refused(m, 'kvm_intel')
+        job.kill()
+        job.wait()
+
+    def test_idle(self, m):
+        """Where KVM holds VMX only while a machine runs, AVMM may launch; where it always does, AVMM is refused."""
+        if avmm.check(m)[0] == 0:
+            avmm.launch(m)
+            assert m.run('kvm_hold', check=False).output.startswith('refused')
+            assert avmm.status(m)['state'] == 'launched'
+            avmm.leave(m)
+            job = m.background('kvm_hold')
+            m.run('until grep -q running /tmp/.background.*.out; do sleep 0.05; done')
+            job.kill()
+            job.wait()
+        else:
+            assert_refused(m, 'kvm_intel')
+
+    def test_unloaded(self, m):
+        m.run('rmmod kvm_intel')
+        avmm.launch(m)
+        avmm.leave(m)
+        m.run('modprobe kvm_intel')
+
+
+class TestKvm61(Kvm):
+    shape = {'kernel': '6.1', 'cpus': 1}
+
+
+class TestKvm612(Kvm):
+    shape = {'kernel': '6.12', 'cpus': 2}

@@ -29,7 +29,7 @@ static const char *const exit_reasons[] = {
 static const struct {
 	const char *name;
 	const char *text;
-} counters[AVMM_COUNTERS] = {
+} counters[] = {
 	[AVMM_COUNT_NMI_CAUGHT] = { "nmi_caught", "NMIs taken for the service" },
 	[AVMM_COUNT_NMI_INJECTED] = { "nmi_injected", "NMIs given to the service" },
 	[AVMM_COUNT_MC_CAUGHT] = { "mc_caught", "machine checks passed on" },
@@ -40,6 +40,8 @@ static const struct {
 	[AVMM_COUNT_UNKNOWN_EXIT] = { "unknown_exit", "exits for unknown reasons" },
 	[AVMM_COUNT_MESSAGE] = { "message", "interrupts raised for the module" },
 };
+
+_Static_assert(COUNT(counters) == AVMM_COUNTERS, "every counter needs a name here and in the man page");
 
 static const char *const cpu_states[] = {
 	[AVMM_CPU_NATIVE] = "native",
@@ -70,7 +72,7 @@ const char *counter_text(u32 counter)
 
 const char *cpu_state_name(u32 state)
 {
-	return state < COUNT(cpu_states) ? cpu_states[state] : "unknown";
+	return state < COUNT(cpu_states) && cpu_states[state] ? cpu_states[state] : "unknown";
 }
 
 const char *machine_state_name(u32 state)

@@ -186,6 +186,7 @@ static void port92_write(void *ctx, u32 port, unsigned int size, u64 value, u64 
 const struct bus_row pm_port_rows[PM_PORT_ROWS] = {
 	{ 0xb2, 2, 1, apm_read, apm_write },
 	{ 0x92, 1, 1, port92_read, port92_write },
+	{ 0x80, 1, 1, NULL, NULL },	/* nobody listens, but every outb_p() writes it: found at once, it is cheap */
 };
 
 static void keyboard_write(void *ctx, u32 port, unsigned int size, u64 value, u64 now)

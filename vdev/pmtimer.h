@@ -41,8 +41,8 @@ struct pm {
 
 #define PM_ROWS			6
 extern const struct bus_row pm_rows[PM_ROWS];		/* map at the PM I/O base */
-#define PM_PORT_ROWS		2
-extern const struct bus_row pm_port_rows[PM_PORT_ROWS];	/* map at port 0: APM control and status, port 92h */
+#define PM_PORT_ROWS		3
+extern const struct bus_row pm_port_rows[PM_PORT_ROWS];	/* map at port 0: APM, port 92h, POST code */
 #define PM_KEYBOARD_ROWS	1
 extern const struct bus_row pm_keyboard_rows[PM_KEYBOARD_ROWS];	/* map at port 0 while there is no i8042: 64h */
 

@@ -17,7 +17,7 @@
 #define UART_FIFO_SIZE	16u
 #define UART_TX_SIZE	1024u	/* a power of two */
 
-/* The way to the back half. Both return how many bytes they took or gave, at most n; a short count means: call later. */
+/* The way to the back half. Both return how many bytes they took or gave, at most n; fewer means: ask again later. */
 struct uart_ring_ops {
 	u32 (*put)(void *ctx, const u8 *buf, u32 n);
 	u32 (*get)(void *ctx, u8 *buf, u32 n);

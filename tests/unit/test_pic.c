@@ -287,7 +287,7 @@ static void rotation(void **state)
 	assert_int_equal(pic_ack(&pic), 0x30);
 	out(0x20, 0x20);
 	assert_int_equal(pic_ack(&pic), 0x33);
-	out(0x20, 0xe5);		/* rotate on specific EOI, of 5: not in service, priorities change all the same */
+	out(0x20, 0xe5);		/* rotate on specific EOI of 5: not in service, but priorities change */
 	assert_int_equal(isr(0x20), 0x08);
 	out(0x20, 0x63);
 	pulse(5);

@@ -40,14 +40,16 @@
 
 struct walk {
 	u64 linear;
-	u64 entry;		/* of this level */
-	u64 entry_gpa;
-	u64 rights;		/* RW and US: set in all levels so far */
-	u64 nx;			/* NX: set in any */
+	u64 entry;		/* of this level; at first CR3 or a PDPTE */
+	u64 table;		/* where it is: page, */
+	u64 offset;		/* and offset in that */
+	u64 rights;		/* RW, US: set in all levels so far; bit 63: in none of them */
 	u64 physical;		/* the page frame bits of an entry */
 	u64 reserved;		/* in every entry */
+	u64 unusual;		/* in the entry of a table: worth a closer look */
 	enum guest_paging paging;
 	u8 level;		/* 0: the page table */
+	u8 stride;		/* bits of the address that a level takes: 9 or 10 */
 };
 
 enum guest_paging guest_paging(const struct guest_memory *m)
@@ -76,22 +78,50 @@ static enum guest_result page_fault(struct guest_memory *m, const struct walk *w
 	return GUEST_FAULT;
 }
 
+/* Bits of the address below those that this level takes. */
 static inline unsigned int level_shift(const struct walk *w)
 {
-	return w->paging == PAGING_32 ? 12 + 10 * w->level : 12 + 9 * w->level;
+	return 12 + w->stride * w->level;
 }
 
-static inline u64 load_entry(struct guest_memory *m, const struct walk *w)
+/* The entry at an offset in a table. */
+static inline u64 load_entry(struct guest_memory *m, const struct walk *w, u64 table, u64 offset)
 {
-	const char *page = m->map(m->ctx, w->entry_gpa & ~(AVMM_PAGE_SIZE - 1), false);
-	const void *entry;
+	const char *page = m->map(m->ctx, table, false);
 
 	if (!page)
 		return w->paging == PAGING_32 ? ~(u32)0 : ~0ull;
-	entry = page + (w->entry_gpa & (AVMM_PAGE_SIZE - 1));
 	if (w->paging == PAGING_32)
-		return __atomic_load_n((const u32 *)entry, __ATOMIC_RELAXED);
-	return __atomic_load_n((const u64 *)entry, __ATOMIC_RELAXED);
+		return __atomic_load_n((const u32 *)(const void *)(page + offset), __ATOMIC_RELAXED);
+	return __atomic_load_n((const u64 *)(const void *)(page + offset), __ATOMIC_RELAXED);
+}
+
+/*
+ * Loads the entry of this level, and goes on down as long as it is that of a table that has been walked before and has
+ * nothing to check: most are. Works on locals, since this is the hot part of a walk.
+ */
+static inline void descend(struct guest_memory *m, struct walk *w)
+{
+	u64 entry = w->entry, rights = w->rights, unusual = w->unusual, physical = w->physical, linear = w->linear;
+	unsigned int level = w->level, stride = w->stride, size_shift = 12 - stride;	/* 3 or 2 */
+	unsigned int shift = level_shift(w) - size_shift;
+	u64 mask = (AVMM_PAGE_SIZE - 1) & (~0ull << size_shift), table, offset;
+
+	for (;;) {
+		table = entry & physical;
+		offset = (linear >> shift) & mask;
+		entry = load_entry(m, w, table, offset);
+		if (!level || (entry & unusual) != (PTE_P | PTE_A))
+			break;
+		rights &= entry ^ PTE_NX;
+		level--;
+		shift -= stride;
+	}
+	w->entry = entry;
+	w->rights = rights;
+	w->level = level;
+	w->table = table;
+	w->offset = offset;
 }
 
 /* Sets accessed and dirty flags, provided that the entry is still the one that was judged. */
@@ -99,21 +129,23 @@ static enum guest_result set_flags(struct guest_memory *m, const struct walk *w,
 {
 	u64 entry = w->entry;
 	u32 entry32 = entry;
-	char *page;
+	char *page = m->map(m->ctx, w->table, true);
 	void *p;
 
-	if ((entry & flags) == flags)
-		return GUEST_DONE;
-	page = m->map(m->ctx, w->entry_gpa & ~(AVMM_PAGE_SIZE - 1), true);
 	if (!page)
 		return GUEST_DONE;
-	p = page + (w->entry_gpa & (AVMM_PAGE_SIZE - 1));
+	p = page + w->offset;
 	if (w->paging == PAGING_32 ?
 	    __atomic_compare_exchange_n((u32 *)p, &entry32, entry32 | (u32)flags, false, __ATOMIC_SEQ_CST,
 					__ATOMIC_RELAXED) :
 	    __atomic_compare_exchange_n((u64 *)p, &entry, entry | flags, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
 		return GUEST_DONE;
 	return GUEST_RETRY;
+}
+
+static inline enum guest_result need_flags(struct guest_memory *m, const struct walk *w, u64 flags)
+{
+	return (w->entry & flags) == flags ? GUEST_DONE : set_flags(m, w, flags);
 }
 
 /* Whether this level's entry maps a page, and not a table. */
@@ -168,7 +200,7 @@ static inline bool page_denies(const struct guest_memory *m, const struct walk *
 {
 	bool user_page = w->rights & PTE_US;
 
-	if ((access & GUEST_FETCH) && w->nx)
+	if ((access & GUEST_FETCH) && !(w->rights & PTE_NX))
 		return true;
 	if (access & GUEST_USER)
 		return !user_page || ((access & GUEST_WRITE) && !(w->rights & PTE_RW));
@@ -189,7 +221,7 @@ static inline u64 page_address(const struct guest_memory *m, const struct walk *
 	return address;
 }
 
-static enum guest_result finish_walk(struct guest_memory *m, const struct walk *w, u32 access, u64 *gpa)
+static inline enum guest_result finish_walk(struct guest_memory *m, const struct walk *w, u32 access, u64 *gpa)
 {
 	bool dirty = (access & (GUEST_WRITE | GUEST_PROBE)) == GUEST_WRITE;
 	bool key = key_denies(m, w, access);
@@ -197,57 +229,55 @@ static enum guest_result finish_walk(struct guest_memory *m, const struct walk *
 	if (key || page_denies(m, w, access))
 		return page_fault(m, w, access, ERROR_P | (key ? ERROR_PK : 0));
 	*gpa = page_address(m, w);
-	return set_flags(m, w, dirty ? PTE_A | PTE_D : PTE_A);
+	return need_flags(m, w, dirty ? PTE_A | PTE_D : PTE_A);
 }
 
 /* From the table at w->entry & w->physical, whose entries are of w->level, down to the page. */
-static enum guest_result walk(struct guest_memory *m, struct walk *w, u32 access, u64 *gpa)
+static inline enum guest_result walk(struct guest_memory *m, struct walk *w, u32 access, u64 *gpa)
 {
-	unsigned int size = w->paging == PAGING_32 ? 4 : 8, mask = AVMM_PAGE_SIZE / size - 1;
 	enum guest_result r;
 
 	for (;; w->level--) {
-		w->entry_gpa = (w->entry & w->physical) + ((w->linear >> level_shift(w)) & mask) * size;
-		w->entry = load_entry(m, w);
+		descend(m, w);
 		if (!(w->entry & PTE_P))
 			return page_fault(m, w, access, 0);
 		if (w->entry & reserved_bits(m, w))
 			return page_fault(m, w, access, ERROR_P | ERROR_RSVD);
-		w->rights &= w->entry;
-		w->nx |= w->entry & PTE_NX;
+		w->rights &= w->entry ^ PTE_NX;
 		if (is_leaf(m, w))
 			return finish_walk(m, w, access, gpa);
-		r = set_flags(m, w, PTE_A);
+		r = need_flags(m, w, PTE_A);
 		if (r != GUEST_DONE)
 			return r;
 	}
 }
 
 /* Where the walk begins. */
-static enum guest_result start_walk(struct guest_memory *m, struct walk *w, u32 access)
+static inline enum guest_result start_walk(struct guest_memory *m, struct walk *w, u32 access)
 {
 	u64 no_nx = m->efer & EFER_NXE ? 0 : PTE_NX;
 
 	w->entry = m->cr3;
-	w->rights = PTE_RW | PTE_US;
-	w->nx = 0;
+	w->rights = PTE_RW | PTE_US | PTE_NX;
+	w->stride = 9;
 	w->physical = BITS(12, m->physical_bits - 1);
-	switch (w->paging) {
-	case PAGING_32:
-		w->physical = BITS(12, 31);
-		w->reserved = 0;
-		w->level = 1;
-		return GUEST_DONE;
-	case PAGING_PAE:
-		w->reserved = (BITS(12, 62) & ~w->physical) | no_nx;
-		w->entry = m->pdpte[w->linear >> 30];
-		w->level = 1;
-		return w->entry & PTE_P ? GUEST_DONE : page_fault(m, w, access, 0);
-	default:
+	if (w->paging >= PAGING_4LEVEL) {
 		w->reserved = (BITS(12, 51) & ~w->physical) | no_nx;
 		w->level = w->paging == PAGING_5LEVEL ? 4 : 3;
-		return GUEST_DONE;
+	} else if (w->paging == PAGING_PAE) {
+		w->reserved = (BITS(12, 62) & ~w->physical) | no_nx;
+		w->level = 1;
+		w->entry = m->pdpte[w->linear >> 30];
+		if (!(w->entry & PTE_P))
+			return page_fault(m, w, access, 0);
+	} else {
+		w->reserved = 0;
+		w->level = 1;
+		w->stride = 10;
+		w->physical = BITS(12, 31);
 	}
+	w->unusual = w->reserved | PTE_P | PTE_A | PTE_PS;
+	return GUEST_DONE;
 }
 
 static inline bool canonical(u64 linear, enum guest_paging paging)

@@ -13,7 +13,7 @@
 
 #define COLD		__attribute__((cold, noinline))
 
-#define MAX_CHARGE	(1ull << 40)	/* ticks; far beyond all limits, and × SCHED_WHOLE fits */
+#define MAX_CHARGE	(1ull << 53)	/* ticks; × SCHED_WHOLE fits. Weeks without a decision need no more */
 #define MAX_REFILLS	(1ull << 20)
 #define MAX_DEBT	100		/* periods of overrun over a cap that are paid back */
 #define SLICES_PER_S	20		/* a request is at most a 20th of what a side gets in a second */
@@ -163,21 +163,20 @@ static COLD void charge_grants(struct sched *s, u32 who, u64 ticks)
  * A side ran. With the other one active its lag falls, down to its limit. With the other one idle there is no
  * competition, so only what was owed before is settled, and the rest is a gift: it is never asked back.
  */
-static inline void charge_side(struct sched *s, u32 who, u64 dt)
+static inline void charge_side(struct sched *s, u32 who, u64 ticks)
 {
 	struct sched_side *me = &s->side[who];
 	struct sched_side *other = &s->side[!who];
-	u64 ticks = min_u64(dt, MAX_CHARGE);
 	s64 lag = me->lag - (s64)(ticks * other->weight);
 
-	me->used += dt;
+	me->used += ticks;
 	if (active(other)) {
 		if (lag < -me->limit) {
 			s->stats[who].forgiven += -me->limit - lag;
 			lag = -me->limit;
 		}
 	} else {
-		s->stats[who].alone += dt;
+		s->stats[who].alone += ticks;
 		if (lag < 0)
 			lag = me->lag < 0 ? me->lag : 0;
 	}
@@ -230,6 +229,10 @@ static COLD void cross(struct sched *s, u64 now)
 	u64 n = (now - s->period_end) / s->period;
 	u64 boundary = s->period_end + n * s->period;
 
+	if (boundary > s->last + MAX_CHARGE) {
+		s->time[s->owner] += boundary - MAX_CHARGE - s->last;
+		s->last = boundary - MAX_CHARGE;
+	}
 	if (boundary > s->last)
 		charge_until(s, boundary);
 	roll(s, n + 1);

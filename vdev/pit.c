@@ -239,7 +239,8 @@ static void channel_set_gate(struct pit_channel *ch, bool gate, u64 tick)
 		if (ch->programmed)
 			channel_load(ch, tick);
 	} else if (ch->loaded) {
-		ch->start = tick - ch->frozen;
+		if (ch->start < tick - ch->frozen)	/* else the load is still to come */
+			ch->start = tick - ch->frozen;
 		ch->running = true;
 	}
 }
@@ -313,6 +314,8 @@ static void pit_tick_irq(struct pit *pit, u64 edges)
 {
 	if (!edges)
 		return;
+	if (!channel_periodic(&pit->channel[0]))
+		return pit_edge(pit);
 	if (pit->unfinished && ++pit->chances >= PIT_CHANCES && pit->seen - pit->raised > PIT_PATIENCE)
 		pit_forget(pit);
 	if (!pit->unfinished)

@@ -286,7 +286,10 @@ static SLOW void post_soft(struct lapic *to, u32 vector, u32 msg)
 		bus->ops->deliver(bus->ctx, to->vcpu, LAPIC_SYNC, (u8)vector);
 }
 
-/* Another CPU's view of whether this vector would merge with one that is pending. */
+/*
+ * Another CPU's view of whether this vector would merge with one that is pending. If the owner takes that one at this
+ * very moment, the answer is too pessimistic: a timer that counts merged ticks may give one too many, never one too few.
+ */
 static bool is_pending(const struct lapic *lapic, u32 vector)
 {
 	u64 posted = __atomic_load_n(&lapic->posted.pir[vector / 64], __ATOMIC_RELAXED) |

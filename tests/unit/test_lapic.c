@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Local APIC: registers, priorities, interrupts between vCPUs, after the Intel SDM, volume 3, chapter 11. */
+#include <pthread.h>
+#include <sched.h>
+
 #include "unit.h"
 #include "lapics.h"
 
@@ -610,6 +613,63 @@ static void writes_by_hardware(void **state)
 	(void)state;
 }
 
+/*
+ * Two CPUs send to vCPU 0, whose CPU looks at nothing but the notification. A sender waits for its interrupt to be
+ * taken before it sends the next one: if a single notification were lost, the test would not end.
+ */
+#define ROUNDS	20000u
+
+static u32 taken[2];
+static u32 notified;
+
+static void notify(void *ctx, u32 vcpu, enum lapic_mode mode, u8 vector)
+{
+	(void)ctx;
+	(void)vcpu;
+	(void)mode;
+	(void)vector;
+	__atomic_store_n(&notified, 1, __ATOMIC_SEQ_CST);
+}
+
+static void *sender(void *arg)
+{
+	u32 n = (u32)(uintptr_t)arg, round;
+
+	for (round = 1; round <= ROUNDS; round++) {
+		lapic_bus_send(&all.bus, 0, (0x40 + n) | (round & 1 ? LAPIC_MSG_LEVEL : 0));
+		while (__atomic_load_n(&taken[n], __ATOMIC_SEQ_CST) != round)
+			sched_yield();
+	}
+	return NULL;
+}
+
+static void no_notification_is_lost(void **state)
+{
+	static const struct lapic_ops ops = { notify, lapics_eoi };
+	pthread_t thread[2];
+	int vector;
+	u32 i;
+
+	(void)state;
+	all.bus.ops = &ops;
+	for (i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&thread[i], NULL, sender, (void *)(uintptr_t)i), 0);
+	while (taken[0] + taken[1] < 2 * ROUNDS) {
+		if (!__atomic_exchange_n(&notified, 0, __ATOMIC_SEQ_CST)) {
+			sched_yield();
+			continue;
+		}
+		while ((vector = lapic_pending(bsp)) >= 0) {
+			lapic_accept(bsp, (u8)vector);
+			put(&all, 0, LAPIC_EOI, 0);
+			all.eois = 0;
+			__atomic_fetch_add(&taken[vector - 0x40], 1, __ATOMIC_SEQ_CST);
+		}
+	}
+	for (i = 0; i < 2; i++)
+		pthread_join(thread[i], NULL);
+}
+
 static void layout(void **state)
 {
 	(void)state;
@@ -644,6 +704,7 @@ int main(void)
 		cmocka_unit_test_setup(local_pins, start),
 		cmocka_unit_test_setup(msi, start),
 		cmocka_unit_test_setup(writes_by_hardware, start),
+		cmocka_unit_test_setup(no_notification_is_lost, start),
 		cmocka_unit_test(layout),
 	};
 

@@ -12,11 +12,37 @@
 
 enum avmm_genl_cmd {
 	AVMM_CMD_UNSPEC,
-	AVMM_CMD_GET_STATUS,	/* reply: VERSION, STATE, MEMORY*, LAUNCH_*, then CPUS of STATE */
+	AVMM_CMD_GET_STATUS,	/* reply: VERSION, STATE, MEMORY*, LAUNCH_*, PARTITION, TSC, then CPUS of STATE */
 	AVMM_CMD_GET_STATS,	/* dump: a message per CPU: CPU, EXITS (reason, count pairs), COUNTERS */
 	AVMM_CMD_GET_LOG,	/* dump: LOG_OFFSET, LOG_TEXT per message; request may carry LOG_OFFSET to start at;
 				   needs CAP_NET_ADMIN, for fault reports show registers */
-	AVMM_CMD_EVENT,		/* multicast: EVENT, LOG_TEXT */
+	AVMM_CMD_EVENT,		/* multicast: EVENT, LOG_TEXT; those of the partition also PARTITION_STATE,
+				   PARTITION_REASON, SERVICE_SHARE, CAP_SERVICE, CAP_USER, PARTITION_RESETS */
+
+	/*
+	 * The user partition. Its life: CREATE takes its memory from Linux, all of it zero; the loader maps it from
+	 * /dev/avmm and writes the boot image there; START. All but GET_PARTITION need CAP_NET_ADMIN, have a reply only
+	 * where one is named, and fail with ENOENT without a partition, with EBUSY in a state that does not allow them.
+	 */
+	AVMM_CMD_GET_PARTITION,		/* reply: PARTITION, TSC */
+	AVMM_CMD_PARTITION_CREATE,	/* PARTITION_MEMORY, SERVICE_SHARE; optional: VCPUS, CAP_SERVICE, CAP_USER,
+					   ON_TRIPLE_FAULT, MEMORY_RESERVE. EEXIST, ENOMEM, ERANGE. State: CREATED */
+	AVMM_CMD_PARTITION_START,	/* RIP, RSI, CR3, GDT_BASE, GDT_LIMIT, EPOCH. From CREATED to RUNNING */
+	AVMM_CMD_PARTITION_STOP,	/* running: presses the ACPI power button and returns at once, event OFF follows
+					   when the guest obeys. CREATED or OFF, or with FORCE in any state: the
+					   partition is gone and its memory Linux's when this returns. A partition
+					   that is OFF holds its memory until this */
+	AVMM_CMD_PARTITION_RESET,	/* the vCPUs stop, memory stays as it is, state CREATED, event RESET_WANTED:
+					   somebody must listen to events who reloads (RELOAD, load, START), otherwise
+					   EUNATCH and nothing happens */
+	AVMM_CMD_PARTITION_RELOAD,	/* optional: ZERO_MEMORY. From any state to CREATED, memory kept: to load the
+					   boot image anew after event RESET_WANTED */
+	AVMM_CMD_PARTITION_PAUSE,	/* from RUNNING to PAUSED: the guest's time stands still */
+	AVMM_CMD_PARTITION_RESUME,
+	AVMM_CMD_PARTITION_SHARES,	/* any of SERVICE_SHARE, CAP_SERVICE, CAP_USER: these change, live; none: none.
+					   Reply: all three as they are then */
+	AVMM_CMD_GET_CONSOLE,		/* dump of the last 64 KiB of the serial console, as GET_LOG: first LOG_END,
+					   then LOG_OFFSET, CONSOLE_DATA per message; request may carry LOG_OFFSET */
 	__AVMM_CMD_MAX,
 };
 #define AVMM_CMD_MAX (__AVMM_CMD_MAX - 1)
@@ -44,6 +70,37 @@ enum avmm_genl_attr {
 	AVMM_ATTR_EVENT,		/* u32: enum avmm_event */
 	AVMM_ATTR_CPU_ONLINE,		/* u32: 1 if Linux uses this CPU (in CPU_ENTRY) */
 	AVMM_ATTR_LOG_END,		/* u64: bytes ever written; a log dump starts with a message that has it */
+
+	AVMM_ATTR_PARTITION,		/* nested: STATE to GUEST_TIME below; STATE and REASON only if there is none */
+	AVMM_ATTR_PARTITION_STATE,	/* u32: enum avmm_partition_state, avmm/partition.h */
+	AVMM_ATTR_PARTITION_REASON,	/* u32: enum avmm_partition_reason why it last went OFF; kept until CREATE */
+	AVMM_ATTR_PARTITION_RESETS,	/* u32: resets that were asked for since CREATE, by the guest or by RESET */
+	AVMM_ATTR_PARTITION_MEMORY,	/* u64: bytes, a multiple of 2 MiB */
+	AVMM_ATTR_MEMORY_RESERVE,	/* u64: bytes that stay available to the service; default: the module's
+					   parameter reserve. Also in GET_STATUS: that default */
+	AVMM_ATTR_VCPUS,		/* u32: default 1 */
+	AVMM_ATTR_SERVICE_SHARE,	/* u32: permille of the whole machine; the rest is the user's */
+	AVMM_ATTR_CAP_SERVICE,		/* u32: permille of the shared CPU, 1 to 1000; 1000, the default: no cap */
+	AVMM_ATTR_CAP_USER,		/* u32: likewise */
+	AVMM_ATTR_ON_TRIPLE_FAULT,	/* u32: enum avmm_partition_policy; default stop */
+	AVMM_ATTR_PARTITION_EXITS,	/* binary: as EXITS, of the user's vCPUs */
+	AVMM_ATTR_PARTITION_COUNTERS,	/* binary: array of u64, by enum avmm_partition_counter; may be longer */
+	AVMM_ATTR_TIME_SERVICE,		/* u64: TSC ticks of the shared CPU that the service received since START */
+	AVMM_ATTR_TIME_USER,		/* u64: likewise the user */
+	AVMM_ATTR_TIME_IDLE,		/* u64: likewise nobody */
+	AVMM_ATTR_TIME_MONITOR,		/* u64: likewise the monitor */
+	AVMM_ATTR_GUEST_TIME,		/* u64: the guest's TSC at the monitor's last update */
+	AVMM_ATTR_TSC,			/* u64: this machine's TSC at the reply; beside PARTITION */
+
+	AVMM_ATTR_RIP,			/* u64: guest-virtual, paging is on */
+	AVMM_ATTR_RSI,			/* u64 */
+	AVMM_ATTR_CR3,			/* u64: guest-physical */
+	AVMM_ATTR_GDT_BASE,		/* u64: guest-virtual */
+	AVMM_ATTR_GDT_LIMIT,		/* u32 */
+	AVMM_ATTR_EPOCH,		/* u64: what the partition's clock shows at START, seconds since 1970 */
+	AVMM_ATTR_FORCE,		/* flag */
+	AVMM_ATTR_ZERO_MEMORY,		/* flag */
+	AVMM_ATTR_CONSOLE_DATA,		/* binary: the guest's output, byte for byte */
 	__AVMM_ATTR_MAX,
 };
 #define AVMM_ATTR_MAX (__AVMM_ATTR_MAX - 1)
@@ -52,6 +109,33 @@ enum avmm_event {
 	AVMM_EVENT_LAUNCHED,
 	AVMM_EVENT_LEFT,
 	AVMM_EVENT_LOG,			/* the monitor wrote to its log */
+
+	AVMM_EVENT_PARTITION_CREATED,
+	AVMM_EVENT_PARTITION_STARTED,
+	AVMM_EVENT_PARTITION_PAUSED,
+	AVMM_EVENT_PARTITION_RESUMED,
+	AVMM_EVENT_PARTITION_OFF,	/* PARTITION_REASON says why */
+	AVMM_EVENT_PARTITION_RESET_WANTED,	/* it does not run and waits for its boot image */
+	AVMM_EVENT_PARTITION_DESTROYED,	/* its memory is Linux's again */
+	AVMM_EVENT_PARTITION_SHARES,	/* shares or caps changed */
 };
+
+enum avmm_partition_counter {
+	AVMM_PARTITION_COUNT_IO,	/* port accesses that virtual devices answered */
+	AVMM_PARTITION_COUNT_MMIO,	/* accesses to their memory */
+	AVMM_PARTITION_COUNT_UNKNOWN_MSR,	/* MSR accesses answered by #GP */
+	AVMM_PARTITION_COUNT_STRAY,	/* accesses to memory that nobody owns */
+	AVMM_PARTITION_COUNT_INJECTED,	/* interrupts given to the guest */
+	AVMM_PARTITION_COUNT_SWITCHES,	/* world switches into the user partition */
+	AVMM_PARTITION_COUNTERS
+};
+
+/*
+ * /dev/avmm (root only): mmap() it MAP_SHARED; the offset is the guest-physical address. RAM lies from 0 up to
+ * AVMM_PCI_HOLE (avmm/partition.h) and what is more from 4 GiB on. Anything else, and everything once the partition is
+ * gone, is SIGBUS. While it is open or a partition exists the module cannot be removed.
+ */
+#define AVMM_DEVICE		"/dev/avmm"
+#define AVMM_CONSOLE_DEVICE	"/dev/ttyAVMM0"
 
 #endif

@@ -106,11 +106,15 @@ static void configure(struct sched *s)
 
 	for (i = 0; i < SCHED_SIDES; i++) {
 		struct sched_side *side = &s->side[i];
+		u64 late = s->window;
 
+		/* Requests shortened for the skew can be no longer than a grace: then it is paid back, not forgiven. */
+		if (s->skew && i == SCHED_USER)
+			late += us(s, SCHED_USER_GRACE * graces[i].times);
 		side->request = request_of(s, i);
 		side->done = side->request - s->window;
 		side->room = side->request * s->side[!i].weight;
-		side->limit = max_s64(side->request * SCHED_WHOLE, side->room + s->window * s->side[!i].weight);
+		side->limit = max_s64(side->request * SCHED_WHOLE, side->room + late * s->side[!i].weight);
 	}
 	for (i = 0; i < SCHED_SIDES; i++)
 		set_lag(s, i, max_s64(s->side[i].lag, -s->side[i].room));

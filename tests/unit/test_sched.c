@@ -861,6 +861,23 @@ static void safe_ends_the_grace(void **state)
 	assert_int_equal(s.stats[SCHED_USER].preempted, 0);
 }
 
+/* Every slice of both sides ends in a critical section: the shares hold nevertheless. */
+static void graces_keep_the_shares(void **state)
+{
+	u32 s0;
+
+	(void)state;
+	for (s0 = 5; s0 < SCHED_WHOLE; s0 += 15) {
+		struct machine m;
+
+		machine_start(&m, 1000000, s0, 0);
+		m.guest[0].unsafe = m.guest[1].unsafe = 100;
+		machine_set_going(&m);
+		machine_run(&m, 2 * SEC(&m));
+		assert_in_range(m.guest[0].got * 500 / SEC(&m), s0 < 10 ? 0 : s0 - 10, s0 + 9);
+	}
+}
+
 /* Other vCPUs spin for the user's, at any rate: it is run at once, charged, and the service keeps its share. */
 static void directed_yields(void **state)
 {
@@ -901,20 +918,22 @@ static void yield_comes_at_once(void **state)
 
 static void skew_is_bounded(void **state)
 {
-	static const u32 share[] = { 100, 500, 700, 800, 900, 950 };
-	u32 i;
+	static const u32 share[] = { 100, 500, 700, 800, 900, 950, 970, 980 };
+	u32 i, unsafe;
 
 	(void)state;
 	for (i = 0; i < ARRAY_SIZE(share); i++) {
-		struct machine m;
+		for (unsafe = 0; unsafe <= 60; unsafe += 30) {
+			struct machine m;
 
-		machine_start(&m, 1000000, share[i], 0);
-		assert_true(sched_set_skew(&m.s, 3000, 0));
-		m.guest[0].unsafe = m.guest[1].unsafe = 30;
-		machine_set_going(&m);
-		machine_run(&m, 10 * SEC(&m));
-		assert_true(m.guest[1].longest_wait <= us(&m.s, 3000 + SCHED_SERVICE_GRACE));
-		assert_in_range(m.guest[0].got * 1000 / (10 * SEC(&m)), share[i] - 10, share[i] + 9);
+			machine_start(&m, 1000000, share[i], 0);
+			assert_true(sched_set_skew(&m.s, 3000, 0));
+			m.guest[0].unsafe = m.guest[1].unsafe = unsafe;
+			machine_set_going(&m);
+			machine_run(&m, 10 * SEC(&m));
+			assert_true(m.guest[1].longest_wait <= (unsafe ? wait_bound(&m, SCHED_USER) : ms(&m, 3)));
+			assert_in_range(m.guest[0].got * 1000 / (10 * SEC(&m)), share[i] - 10, share[i] + 9);
+		}
 	}
 }
 
@@ -951,6 +970,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(cap_changes_within_one_period),
 	cmocka_unit_test(grace_is_bounded),
 	cmocka_unit_test(safe_ends_the_grace),
+	cmocka_unit_test(graces_keep_the_shares),
 	cmocka_unit_test(directed_yields),
 	cmocka_unit_test(yield_comes_at_once),
 	cmocka_unit_test(skew_is_bounded),

@@ -33,10 +33,10 @@ enum {
 
 /* Pseudo operations of the tables, behind the true ones. */
 enum {
-	ROW_PREFIX = OP_MOVXMM + 1,
-	ROW_REX,
+	ROW_GROUP = OP_MOVXMM + 1,	/* flags: the group's number */
 	ROW_ESCAPE,			/* 0F */
-	ROW_GROUP,			/* how: the group's number */
+	ROW_REX,
+	ROW_PREFIX,
 };
 
 #define BIT(op)		(1u << (op))
@@ -57,7 +57,7 @@ struct row {
 #define ROW_FLAGS(op, how) \
 	(((how) & ROW_TO_MEM ? DECODED_TO_MEMORY : 0) | (BIT(op) & RFLAGS_OPS ? DECODED_RFLAGS : 0))
 #define ROW(op, how)	{ op, ROW_FLAGS(op, how), how }
-#define GROUP(number)	{ ROW_GROUP, 0, number }
+#define GROUP(number)	{ ROW_GROUP, number, 0 }
 #define PREFIX		{ ROW_PREFIX, 0, 0 }
 
 static const struct row no_row = { OP_NONE, 0, 0 };
@@ -231,7 +231,7 @@ static inline const struct row *take_opcode(struct cursor *c, u32 *prefixes, enu
 		u8 byte = *c->next++;
 		const struct row *row = &one_byte[byte];
 
-		if (row->op < ROW_PREFIX || row->op == ROW_GROUP)
+		if (row->op <= ROW_GROUP)
 			return row;
 		if (row->op == ROW_ESCAPE)
 			return lacks(c, 1) ? NULL : &two_byte[*c->next++];
@@ -327,8 +327,8 @@ static inline unsigned int address32(struct decoded *d, u8 modrm, u8 sib, u32 pr
 	return mod == 2 ? 4 : mod;
 }
 
-/* The memory operand that ModRM names, including SIB and displacement. */
-static inline bool take_address(struct cursor *c, struct decoded *d, u8 modrm, u32 prefixes)
+/* The memory operand that ModRM names, including SIB and displacement. A call would cost the hot path 20 instructions. */
+static inline __attribute__((always_inline)) bool take_address(struct cursor *c, struct decoded *d, u8 modrm, u32 prefixes)
 {
 	unsigned int bytes;
 
@@ -361,18 +361,34 @@ static inline bool take_immediate(struct cursor *c, struct decoded *d, u16 how)
 	return true;
 }
 
+static inline u8 reg_field(u8 modrm, u32 prefixes)
+{
+	return ((modrm >> 3) & 7) | ((prefixes & REX_R) << 1);
+}
+
+/* Operands of the opcodes for which their row says how; apart from the others, which are most and have to be fast. */
+static bool __attribute__((noinline)) take_special(struct cursor *c, struct decoded *d, u8 modrm, u16 how, u32 prefixes)
+{
+	d->reg = how & (ROW_OFFSET | ROW_STRING) ? REG_RAX : reg_field(modrm, prefixes);
+	set_special(d, how, prefixes);
+	if (how & ROW_STRING)
+		return true;
+	if (how & ROW_OFFSET)
+		return take_number(c, d->address_size, &d->displacement);
+	return take_address(c, d, modrm, prefixes) && take_immediate(c, d, how);
+}
+
 static inline bool take_operands(struct cursor *c, struct decoded *d, u8 modrm, u16 how, u32 prefixes)
 {
-	u16 special = how & ~ROW_TO_MEM;
+	if (how & ~ROW_TO_MEM) {
+		struct cursor at = *c;		/* so that *c stays in registers */
+		bool whole = take_special(&at, d, modrm, how, prefixes);
 
-	if (special & (ROW_OFFSET | ROW_STRING)) {
-		set_special(d, special, prefixes);
-		return (special & ROW_STRING) || take_number(c, d->address_size, &d->displacement);
+		c->next = at.next;
+		return whole;
 	}
-	d->reg = ((modrm >> 3) & 7) | ((prefixes & REX_R) << 1);
-	if (special)
-		set_special(d, special, prefixes);
-	return take_address(c, d, modrm, prefixes) && (!special || take_immediate(c, d, special));
+	d->reg = reg_field(modrm, prefixes);
+	return take_address(c, d, modrm, prefixes);
 }
 
 /* What the legacy prefixes other than sizes mean for this operation; false where they make it none. */
@@ -414,14 +430,14 @@ static const struct decoded nothing_yet[] = {
 /* The row of the instruction, by its ModRM where there is one; &no_row for those without a memory operand. */
 static inline const struct row *take_modrm(struct cursor *c, const struct row *row, u8 *modrm)
 {
-	if (row->op != ROW_GROUP && (row->op == OP_NONE || (row->how & (ROW_OFFSET | ROW_STRING))))
+	if (row->op == OP_NONE || (row->how & (ROW_OFFSET | ROW_STRING)))
 		return row;
 	if (lacks(c, 1))
 		return NULL;
 	*modrm = *c->next++;
-	if (*modrm >> 6 == 3)
+	if (*modrm >= 0xc0)
 		return &no_row;
-	return row->op == ROW_GROUP ? &groups[row->how][(*modrm >> 3) & 7] : row;
+	return row->op == ROW_GROUP ? &groups[row->flags][(*modrm >> 3) & 7] : row;
 }
 
 static inline enum decode_result at_end(size_t length)

@@ -68,7 +68,7 @@ static inline u64 offset_of(const struct decoded *d, const struct execution *e)
 		offset += e->rip + d->length;
 	if (d->index < REG_NONE)
 		offset += e->gpr[d->index] << d->scale;
-	return offset & mask(d->address_size);
+	return d->address_size == 8 ? offset : offset & mask(d->address_size);
 }
 
 u64 decoded_offset(const struct decoded *d, const struct execution *e)
@@ -186,13 +186,12 @@ static u64 bit_string_offset(const struct decoded *d, u64 offset, u64 bit)
 /* The one that nearly all drivers use, so it is kept short. */
 static inline enum execute_result execute_mov(const struct decoded *d, struct execution *e)
 {
-	bool write = d->flags & DECODED_TO_MEMORY;
 	u64 address, value;
-	enum execute_result r = linear(d, e, d->segment, offset_of(d, e), write, &address);
+	enum execute_result r = linear(d, e, d->segment, offset_of(d, e), d->flags & DECODED_TO_MEMORY, &address);
 
 	if (r != EXECUTE_DONE)
 		return r;
-	if (write) {
+	if (d->flags & DECODED_TO_MEMORY) {
 		value = d->flags & DECODED_IMMEDIATE ? d->immediate & mask(d->size) : get_register(d, e);
 		return e->ops->write(e->ctx, address, d->size, value);
 	}
@@ -390,11 +389,9 @@ static enum execute_result execute_xmm(const struct decoded *d, struct execution
 	return r;
 }
 
-enum execute_result decoded_execute(const struct decoded *d, struct execution *e)
+static enum execute_result __attribute__((noinline)) execute_other(const struct decoded *d, struct execution *e)
 {
 	switch (d->op) {
-	case OP_MOV:
-		return execute_mov(d, e);
 	case OP_MOVS: case OP_STOS: case OP_LODS:
 		return execute_string(d, e);
 	case OP_PUSH:
@@ -406,4 +403,9 @@ enum execute_result decoded_execute(const struct decoded *d, struct execution *e
 	default:
 		return execute_plain(d, e);
 	}
+}
+
+enum execute_result decoded_execute(const struct decoded *d, struct execution *e)
+{
+	return d->op == OP_MOV ? execute_mov(d, e) : execute_other(d, e);
 }

@@ -246,6 +246,9 @@ static void periodic_ticks_are_not_lost(void **state)
 	hpet_advance(&hpet, 1000000000ull * TICK);
 	assert_int_equal(hpet.timer[0].backlog, HPET_MAX_BACKLOG);
 	assert_int_equal(hpet.timer[0].lost, 10000 - 70 - HPET_MAX_BACKLOG - 1);
+	merging = true;
+	hpet_advance(&hpet, 1000500000ull * TICK);
+	assert_int_equal(hpet.timer[0].backlog, HPET_MAX_BACKLOG);
 }
 
 static void level_triggered(void **state)
@@ -274,9 +277,15 @@ static void level_triggered(void **state)
 	assert_int_equal(get(STATUS, 50000 * TICK), 2);
 	put(TIMER(1), LEVEL | ENABLE | PERIODIC | ROUTE(20), 50000 * TICK);
 	assert_true(level[20]);
-	put(CONFIG, 0, 50000 * TICK);			/* halted: no interrupts */
+	put(TIMER(1), ENABLE | PERIODIC | ROUTE(20), 50000 * TICK);	/* edge: there is no status */
 	assert_false(level[20]);
-	put(CONFIG, 3, 50000 * TICK);			/* legacy: the line moves */
+	assert_int_equal(get(STATUS, 50000 * TICK), 0);
+	put(TIMER(1), LEVEL | ENABLE | PERIODIC | ROUTE(20), 50000 * TICK);
+	hpet_advance(&hpet, 60000 * TICK);
+	assert_true(level[20]);
+	put(CONFIG, 0, 60000 * TICK);			/* halted: no interrupts */
+	assert_false(level[20]);
+	put(CONFIG, 3, 60000 * TICK);			/* legacy: the line moves */
 	assert_true(level[8]);
 	hpet_reset(&hpet);
 	assert_false(level[8]);

@@ -144,6 +144,20 @@ static void levels(void **state)
 	assert_int_equal(serve(0), LAPIC_NONE);
 }
 
+static void not_sent_again_before_the_eoi(void **state)
+{
+	(void)state;
+	program(16, 0x8040, 0);
+	ioapic_set_line(&ioapic, 16, true);
+	lapic_accept(&all.lapic[0], (u8)lapic_pending(&all.lapic[0]));
+	ioapic_set_line(&ioapic, 16, false);
+	ioapic_set_line(&ioapic, 16, true);
+	assert_int_equal(get(&all, 0, LAPIC_IRR + 0x20), 0);
+	put(&all, 0, LAPIC_EOI, 0);
+	ioapic_eoi(&ioapic, all.eoi[0]);
+	assert_int_equal(lapic_pending(&all.lapic[0]), 0x40);
+}
+
 /* Linux's way to send an EOI for one pin of version 0x11: to edge, masked, and back. */
 static void switching_to_edge_ends_service(void **state)
 {
@@ -291,6 +305,7 @@ int main(void)
 		cmocka_unit_test_setup(registers, start),
 		cmocka_unit_test_setup(edges, start),
 		cmocka_unit_test_setup(levels, start),
+		cmocka_unit_test_setup(not_sent_again_before_the_eoi, start),
 		cmocka_unit_test_setup(switching_to_edge_ends_service, start),
 		cmocka_unit_test_setup(shared_vectors, start),
 		cmocka_unit_test_setup(eoi_register, start),

@@ -519,6 +519,8 @@ static void posting_notifies_once(void **state)
 	assert_int_equal(all.lapic[1].posted.on, 0);
 	assert_int_equal(lapic_bus_send(&all.bus, 1, 0x40), LAPIC_COALESCED);	/* still in IRR */
 	assert_int_equal(all.events, 3);
+	lapic_bus_send(&all.bus, 1, LAPIC_MSG_LEVEL | 0x50);
+	assert_int_equal(all.events, 4);
 }
 
 static void eoi_is_broadcast_for_levels(void **state)
@@ -546,6 +548,10 @@ static void eoi_is_broadcast_for_levels(void **state)
 	put(&all, 0, LAPIC_EOI, 0);
 	assert_int_equal(all.eois, 2);
 	raise(0x50);					/* as an edge: TMR is cleared */
+	assert_int_equal(get(&all, 0, LAPIC_TMR + 0x20), 0);
+	lapic_bus_send(&all.bus, 0, LAPIC_MSG_LEVEL | 0x51);
+	assert_int_equal(get(&all, 0, LAPIC_TMR + 0x20), 0x20000);
+	lapic_bus_send(&all.bus, 0, 0x51);		/* from another CPU, too */
 	assert_int_equal(get(&all, 0, LAPIC_TMR + 0x20), 0);
 }
 

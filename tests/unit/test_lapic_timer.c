@@ -118,6 +118,20 @@ static void periodic_ticks_wait_for_eois(void **state)
 	assert_int_equal(count_at(5051ull * 3000000 + 1500000), 500000);
 }
 
+/* Whoever changes vector, mask or mode does not want the ticks of before. */
+static void lvt_change_forgets_the_backlog(void **state)
+{
+	(void)state;
+	start_with(TSC_KHZ, BUS_KHZ, PERIODIC);
+	put_at(LAPIC_TIMER_INITIAL, 1000000, 0);
+	lapic_advance(lapic, 41ull * 3000000);
+	put_at(LAPIC_LVT_TIMER, PERIODIC, 41ull * 3000000);		/* no change */
+	assert_int_equal(lapic->timer.backlog, 40);
+	put_at(LAPIC_LVT_TIMER, PERIODIC | MASKED, 41ull * 3000000);
+	put_at(LAPIC_LVT_TIMER, PERIODIC, 41ull * 3000000);
+	assert_int_equal(drain(41ull * 3000000), 1);
+}
+
 static void backlog_wants_eoi_exits(void **state)
 {
 	u64 map[4];
@@ -288,6 +302,7 @@ int main(void)
 		cmocka_unit_test(dividers),
 		cmocka_unit_test(divider_changes_while_counting),
 		cmocka_unit_test(periodic_ticks_wait_for_eois),
+		cmocka_unit_test(lvt_change_forgets_the_backlog),
 		cmocka_unit_test(backlog_wants_eoi_exits),
 		cmocka_unit_test(masked_ticks_are_gone),
 		cmocka_unit_test(hostile_period),

@@ -327,8 +327,9 @@ static inline unsigned int address32(struct decoded *d, u8 modrm, u8 sib, u32 pr
 	return mod == 2 ? 4 : mod;
 }
 
-/* The memory operand that ModRM names, including SIB and displacement. A call would cost the hot path 20 instructions. */
-static inline __attribute__((always_inline)) bool take_address(struct cursor *c, struct decoded *d, u8 modrm, u32 prefixes)
+/* The memory operand that ModRM names, with SIB and displacement. A call would cost the hot path 20 instructions. */
+static inline __attribute__((always_inline))
+bool take_address(struct cursor *c, struct decoded *d, u8 modrm, u32 prefixes)
 {
 	unsigned int bytes;
 

@@ -144,7 +144,8 @@ static int address_register(ZydisRegister reg)
 
 /*
  * SIB's base 5 under mod 0 is no base but a displacement, REX.B or not (SDM volume 2, table 2-5). Zydis 4.0 agrees with
- * 64-bit addresses and forgets it with 32-bit ones, though it counts the displacement's bytes. test_execute.c asks the CPU.
+ * 64-bit addresses and forgets it with 32-bit ones, though it counts the displacement's bytes. test_execute.c asks the
+ * CPU.
  */
 static bool zydis_is_wrong(const ZydisDecodedInstruction *insn)
 {

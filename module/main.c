@@ -368,9 +368,10 @@ static int __init avmm_init(void)
 
 no_launch:
 	avmm_message_exit();
-	avmm_memory_exit();
 no_message:
+	/* before the memory goes: a dump may be reading the shared pages */
 	avmm_netlink_exit();
+	avmm_memory_exit();
 	return err;
 }
 

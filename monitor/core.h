@@ -15,7 +15,8 @@ struct machine {
 	u32 serial_port;
 	s32 panic_timeout;
 	u64 linear_pt;
-	u64 apic_base;
+	u64 window_pt;
+	u32 phys_bits;
 	struct cpu *cpu[AVMM_MAX_CPUS];
 };
 
@@ -62,5 +63,8 @@ const char *symbol_name(u64 address, u64 *offset);
 void report_fault(const struct fault_frame *frame) __attribute__((noreturn));
 void message_raise(struct cpu *cpu);
 s64 debug_fault(u64 which);
+
+/* partition.c */
+void core_user_triple_fault(struct vcpu *v);
 
 #endif

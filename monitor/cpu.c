@@ -40,7 +40,7 @@ static void set_tss(struct cpu *cpu, const void *const ist_top[3])
 static void set_boot(const struct cpu *cpu, u8 *const page[CPU_PAGES], struct avmm_cpu_boot *boot)
 {
 	boot->vmxon_phys = monitor_phys(page[1]);
-	boot->vmcs_phys = cpu->vmcs_phys;
+	boot->vmcs_phys = cpu->service.vmcs_phys;
 	boot->host_rip = (u64)vmx_exit_entry;
 	boot->host_rsp = (u64)&cpu->service.gpr[16];
 	boot->host_gs_base = (u64)cpu;
@@ -84,13 +84,16 @@ struct cpu *cpu_create(const struct avmm_boot_info *info, u32 number, struct avm
 	cpu->current = &cpu->service;
 	cpu->number = number;
 	cpu->apic_id = info->apic_id[number];
-	cpu->vmcs_phys = monitor_phys(page[2]);
+	cpu->service.vmcs_phys = monitor_phys(page[2]);
+	cpu->service.exits = vmx_service_exits;
+	cpu->service.launched = 1;
 	cpu->stats = (struct avmm_cpu_stats *)(AVMM_SHARED_BASE + (AVMM_LOG_PAGES + number) * AVMM_PAGE_SIZE);
 	cpu->leave = (struct avmm_leave *)info->leave_page[number];
 	cpu->leave_entry = info->leave_entry;
 	cpu->stack_low = (u64)page[5];
 	cpu->stack_high = (u64)page[6] + AVMM_PAGE_SIZE;
 	cpu->service.cpu = cpu;
+	cpu->service.exit_counts = cpu->stats->exits;
 	cpu->service.stack = cpu->stack_high;
 	cpu->service.service = true;
 	set_tss(cpu, (const void *const[3]){ page[7] + AVMM_PAGE_SIZE, page[8] + AVMM_PAGE_SIZE,

@@ -7,6 +7,7 @@
 #include <vmx/root/insn.h>
 #include <vmx/root/root.h>
 #include <vmx/root/upcalls.h>
+#include "partition.h"
 
 #define LEAF1_ECX_VMX		(1u << 5)
 #define LEAF1_ECX_OSXSAVE	(1u << 27)
@@ -41,6 +42,10 @@ void core_cpuid(struct vcpu *v)
 	u32 leaf = v->gpr[RAX], sub = v->gpr[RCX];
 	u64 r[4];
 
+	if (unlikely(!v->service)) {
+		user_cpuid(v);
+		return;
+	}
 	cpuid(leaf, sub, r);
 	v->gpr[RAX] = r[0];
 	v->gpr[RBX] = r[1];

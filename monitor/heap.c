@@ -4,10 +4,12 @@
  * tables come first, the heap takes the rest, page by page, at init time only.
  */
 #include "core.h"
+#include "partition.h"
 
 static struct {
 	u64 next;	/* offsets from AVMM_MONITOR_BASE */
 	u64 end;
+	u64 pool;	/* next of the pool; 0: init is not over */
 } heap;
 
 void heap_init(u64 offset, u64 end)
@@ -28,6 +30,33 @@ void *heap_page(void)
 	for (i = 0; i < AVMM_PAGE_SIZE / sizeof(*page); i++)
 		page[i] = 0;
 	return page;
+}
+
+/* count pages side by side, zeroed; NULL: the pool is empty. */
+void *pool_pages(u32 count)
+{
+	u64 i, size = count * AVMM_PAGE_SIZE;
+	u64 *p;
+
+	if (!heap.pool)
+		heap.pool = heap.next;
+	if (heap.end - heap.pool < size)
+		return NULL;
+	p = (u64 *)(AVMM_MONITOR_BASE + heap.pool);
+	heap.pool += size;
+	for (i = 0; i < size / sizeof(*p); i++)
+		p[i] = 0;
+	return p;
+}
+
+void *pool_page(void)
+{
+	return pool_pages(1);
+}
+
+void pool_reset(void)
+{
+	heap.pool = heap.next;
 }
 
 u64 heap_used(void)

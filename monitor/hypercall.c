@@ -5,9 +5,11 @@
 #include <vmx/root/root.h>
 #include <vmx/root/upcalls.h>
 #include "core.h"
+#include "partition.h"
 
 #define EINVAL 22
 #define FIRST_DEVICE_VECTOR 0x20
+#define SHARED_CPU 0
 
 static s64 set_message_vector(struct cpu *cpu, u64 vector)
 {
@@ -17,11 +19,44 @@ static s64 set_message_vector(struct cpu *cpu, u64 vector)
 	return 0;
 }
 
+/* Of the user partition: on the shared CPU only. What they woke or stopped is decided before the next entry. */
+static s64 partition_call(struct vcpu *v)
+{
+	u64 b = v->gpr[RBX], c = v->gpr[RCX], d = v->gpr[RDX];
+
+	if (v->cpu->number != SHARED_CPU)
+		return -EINVAL;
+	switch (v->gpr[RAX]) {
+	case AVMM_HC_PARTITION_CREATE:
+		return partition_create(b);
+	case AVMM_HC_PARTITION_RAM:
+		return partition_ram(b, c, d);
+	case AVMM_HC_PARTITION_START:
+		return partition_start(v->cpu);
+	case AVMM_HC_PARTITION_DESTROY:
+		return partition_destroy(v->cpu);
+	case AVMM_HC_PARTITION_PAUSE:
+		return partition_pause(b);
+	case AVMM_HC_PARTITION_BUTTON:
+		return partition_button();
+	case AVMM_HC_PARTITION_SHARES:
+		return partition_shares(b, c, d);
+	default:
+		return partition_console();
+	}
+}
+
 bool core_hypercall(struct vcpu *v)
 {
 	s64 result;
 
 	switch (v->gpr[RAX]) {
+	case AVMM_HC_PARTITION_CREATE ... AVMM_HC_CONSOLE_KICK:
+		/* RIP first: the switch below may load another VMCS */
+		vmx_skip_instruction();
+		v->gpr[RAX] = partition_call(v);
+		shared_reschedule(v->cpu);
+		return true;
 	case AVMM_HC_VERSION:
 		result = AVMM_ABI_VERSION;
 		break;
@@ -38,5 +73,6 @@ bool core_hypercall(struct vcpu *v)
 		return false;
 	}
 	v->gpr[RAX] = result;
+	vmx_skip_instruction();
 	return true;
 }

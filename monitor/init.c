@@ -29,6 +29,8 @@ static void copy_info(const struct avmm_boot_info *info)
 	machine.serial_port = info->serial_port;
 	machine.panic_timeout = info->panic_timeout;
 	machine.linear_pt = info->linear_pt;
+	machine.window_pt = info->window_pt;
+	machine.phys_bits = info->phys_bits;
 }
 
 /* 0, -EINVAL: not the same ABI, -ENOMEM: info->blocks_wanted says how many 2 MiB blocks are needed. */

@@ -6,9 +6,12 @@
 #include <avmm/x86.h>
 #include <vmx/root/insn.h>
 #include <vmx/root/upcalls.h>
+#include "partition.h"
 
 bool core_rdmsr(struct vcpu *v, u32 number, u64 *value)
 {
+	if (!v->service)
+		return user_rdmsr(v, number, value);
 	if (number == AVMM_MSR_FEATURE_CONTROL) {
 		*value = rdmsr(AVMM_MSR_FEATURE_CONTROL) & ~(AVMM_FEATURE_CONTROL_VMX | AVMM_FEATURE_CONTROL_SMX);
 		*value |= AVMM_FEATURE_CONTROL_LOCK;
@@ -20,7 +23,8 @@ bool core_rdmsr(struct vcpu *v, u32 number, u64 *value)
 
 bool core_wrmsr(struct vcpu *v, u32 number, u64 value)
 {
-	(void)value;
+	if (!v->service)
+		return user_wrmsr(v, number, value);
 	if (number != AVMM_MSR_FEATURE_CONTROL)
 		cpu_count(v->cpu, AVMM_COUNT_UNKNOWN_MSR);
 	return false;

@@ -148,6 +148,10 @@ void core_triple_fault(struct vcpu *v)
 {
 	static const struct avmm_desc_ptr no_idt;
 
+	if (!v->service) {
+		core_user_triple_fault(v);
+		return;
+	}
 	report("service partition: triple fault on CPU %u", v->cpu->number);
 	report_guest(v->cpu);
 	asm volatile("lidt %0; int3" : : "m"(no_idt));

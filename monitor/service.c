@@ -11,6 +11,7 @@
 #include <vmx/root/upcalls.h>
 #include <vmx/vmcs.h>
 #include "core.h"
+#include "partition.h"
 
 #define EPT_CAP_1G		(1ul << 17)
 #define EPT_LATE_TABLES		16	/* tables kept for memory above EPT_EAGER_BITS */
@@ -138,12 +139,15 @@ static void stray_access(struct vcpu *v, u64 gpa)
 
 void core_ept_violation(struct vcpu *v, u64 gpa, u64 qualification)
 {
+	if (!v->service) {
+		user_mmio(v, gpa, qualification);
+		return;
+	}
 	lock();
 	if (monitor_virt(gpa))
 		stray_access(v, gpa);
 	else if (ept_identity_late(&service.ept, gpa))
 		core_panic("service partition has no memory at guest-physical address", gpa);
 	unlock();
-	(void)qualification;
 	invept(INV_SINGLE_CONTEXT, service_eptp());
 }

@@ -21,7 +21,13 @@ struct vcpu {
 	u64 gpr[16];
 	u64 stack;		/* top of the CPU's stack */
 	struct cpu *cpu;
+	void (*const *exits)(struct vcpu *v);	/* a handler per basic exit reason */
+	u64 *exit_counts;	/* of this vCPU, shared page */
+	u64 launched;		/* VMRESUME, else VMLAUNCH: entry.S looks */
+	u64 vmcs_phys;
 	bool service;		/* of the service partition */
+	struct world *world;	/* what a world switch keeps: switch.h */
+	void *owner;		/* of a user's vCPU: the core's */
 };
 
 /* Reasons to look twice before the next entry; all zero on the fast path. */
@@ -42,7 +48,6 @@ struct cpu {
 	volatile u32 leaving;	/* VMXOFF may have happened: VMREAD is #UD from here on */
 	u32 number;		/* Linux's */
 	u32 apic_id;
-	u64 vmcs_phys;
 	struct avmm_msr_entry *msr_store;	/* hardware stores the guest's values here at exits */
 	u32 msr_count;
 	u32 message_vector;	/* 0: none */

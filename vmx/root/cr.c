@@ -7,6 +7,7 @@
 #include <avmm/x86.h>
 #include <vmx/root/instr.h>
 #include <vmx/root/root.h>
+#include <vmx/root/upcalls.h>
 #include <vmx/vmcs.h>
 
 #define QUAL_CR(q)	((q) & 15)
@@ -69,14 +70,16 @@ static bool write_cr0(u64 value)
 	return true;
 }
 
-static bool write_cr4(u64 value)
+static bool write_cr4(const struct vcpu *v, u64 value)
 {
 	u64 old = vmread(VMCS_GUEST_CR4);
 	u64 changed = old ^ value;
 	bool long_mode = vmread(VMCS_GUEST_EFER) & AVMM_EFER_LMA;
 
-	/* FIXED1 has a 1 for every bit that this CPU knows */
+	/* FIXED1 has a 1 for every bit that this CPU knows; a user's vCPU has fewer */
 	if (value & ~rdmsr(AVMM_MSR_VMX_CR4_FIXED1))
+		return false;
+	if (!v->service && (value & vmread(VMCS_CR4_MASK)))
 		return false;
 	if (long_mode && ((changed & AVMM_CR4_LA57) || !(value & AVMM_CR4_PAE)))
 		return false;
@@ -101,7 +104,7 @@ void vmx_exit_cr_access(struct vcpu *v)
 	if (QUAL_TYPE(q) == TYPE_MOV_TO && QUAL_CR(q) == 0)
 		ok = write_cr0(value);
 	else if (QUAL_TYPE(q) == TYPE_MOV_TO && QUAL_CR(q) == 4)
-		ok = write_cr4(value);
+		ok = write_cr4(v, value);
 	if (ok)
 		vmx_skip_instruction();
 	else
@@ -114,6 +117,10 @@ void vmx_exit_cr_access(struct vcpu *v)
  */
 void vmx_exit_xsetbv(struct vcpu *v)
 {
+	if (!v->service && v->gpr[RCX] == 0 && !core_user_xcr0(v, v->gpr[RDX] << 32 | (u32)v->gpr[RAX])) {
+		vmx_inject_gp(v);
+		return;
+	}
 	if (xsetbv_safe((u32)v->gpr[RCX], (u32)v->gpr[RAX], (u32)v->gpr[RDX]))
 		vmx_skip_instruction();
 	else

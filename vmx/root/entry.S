@@ -4,6 +4,7 @@
  * belong; the C code gets a stack of its own. Every instruction here is paid at each exit.
  */
 #define VCPU_STACK	128
+#define VCPU_LAUNCHED	160
 #define CPU_CURRENT	8
 
 	.text
@@ -30,6 +31,7 @@ vmx_exit_entry:
 	mov	VCPU_STACK(%rsp), %rsp
 	call	vmx_exit
 	mov	%gs:CPU_CURRENT, %rsp
+	cmpb	$0, VCPU_LAUNCHED(%rsp)
 	pop	%rax
 	pop	%rcx
 	pop	%rdx
@@ -46,7 +48,12 @@ vmx_exit_entry:
 	pop	%r13
 	pop	%r14
 	pop	%r15
+	/* none of the pops has changed the flags */
+	je	1f
 	vmresume
+	jmp	2f
+1:	vmlaunch
+2:
 	/* VMfail: the entry did not happen, the registers are the guest's and lost with the report that follows */
 	mov	%gs:0, %rdi
 	mov	vmx_entry_stack_offset(%rip), %rax

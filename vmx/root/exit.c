@@ -9,8 +9,6 @@
 #include <vmx/root/upcalls.h>
 #include <vmx/vmcs.h>
 
-#define EXIT_ROWS (VMX_REASON_LAST + 1)
-
 /* Read by entry.S when VMRESUME itself fails. */
 const u64 vmx_entry_stack_offset = __builtin_offsetof(struct cpu, service.stack);
 
@@ -19,13 +17,13 @@ void __attribute__((noreturn, used)) vmx_entry_failed(void)
 	core_panic("VMRESUME failed, VM-instruction error", vmread(VMCS_INSTR_ERROR));
 }
 
-static void exit_cpuid(struct vcpu *v)
+void vmx_exit_cpuid(struct vcpu *v)
 {
 	core_cpuid(v);
 	vmx_skip_instruction();
 }
 
-static void exit_invd(struct vcpu *v)
+void vmx_exit_invd(struct vcpu *v)
 {
 	(void)v;
 	/* INVD would drop the monitor's own dirty lines; writing back is what every OS can live with */
@@ -33,7 +31,7 @@ static void exit_invd(struct vcpu *v)
 	vmx_skip_instruction();
 }
 
-static void exit_rdmsr(struct vcpu *v)
+void vmx_exit_rdmsr(struct vcpu *v)
 {
 	u64 value;
 
@@ -46,7 +44,7 @@ static void exit_rdmsr(struct vcpu *v)
 	vmx_skip_instruction();
 }
 
-static void exit_wrmsr(struct vcpu *v)
+void vmx_exit_wrmsr(struct vcpu *v)
 {
 	u64 value = v->gpr[RDX] << 32 | (u32)v->gpr[RAX];
 
@@ -59,27 +57,43 @@ static void exit_wrmsr(struct vcpu *v)
 
 static void exit_vmcall(struct vcpu *v)
 {
-	if (!v->service || !vmx_guest_cpl0_64() || !core_hypercall(v)) {
+	if (!vmx_guest_cpl0_64() || !core_hypercall(v))
 		vmx_inject_ud(v);
-		return;
-	}
-	vmx_skip_instruction();
 }
 
-static void exit_ept_violation(struct vcpu *v)
+void vmx_exit_ept_violation(struct vcpu *v)
 {
 	vmx_reinject();
 	core_ept_violation(v, vmread(VMCS_GUEST_PHYS_ADDR), vmread(VMCS_EXIT_QUALIFICATION));
 }
 
-static void exit_ept_misconfig(struct vcpu *v)
+void vmx_exit_ept_misconfig(struct vcpu *v)
 {
 	(void)v;
 	core_panic("EPT misconfiguration at guest-physical address", vmread(VMCS_GUEST_PHYS_ADDR));
 }
 
+/* The three below exit only while a user partition shares this CPU. */
+static void exit_hlt(struct vcpu *v)
+{
+	vmx_skip_instruction();
+	vmwrite(VMCS_GUEST_ACTIVITY, VMX_ACTIVITY_HLT);
+	core_service_idle(v, false);
+}
+
+static void exit_mwait(struct vcpu *v)
+{
+	vmx_skip_instruction();
+	core_service_idle(v, true);
+}
+
+static void exit_preemption_timer(struct vcpu *v)
+{
+	core_timer(v);
+}
+
 /* No control that could lead here is on. The instruction, if it is one, looks privileged to the guest. */
-static void exit_unknown(struct vcpu *v)
+void vmx_exit_unknown(struct vcpu *v)
 {
 	u32 reason = vmread(VMCS_EXIT_REASON);
 
@@ -89,16 +103,16 @@ static void exit_unknown(struct vcpu *v)
 	vmx_inject_gp(v);
 }
 
-static void (*const exit_table[EXIT_ROWS])(struct vcpu *v) = {
-	[0 ... EXIT_ROWS - 1]		= exit_unknown,
+void (*const vmx_service_exits[EXIT_ROWS])(struct vcpu *v) = {
+	[0 ... EXIT_ROWS - 1]		= vmx_exit_unknown,
 	[VMX_REASON_EXCEPTION_NMI]	= vmx_exit_exception_nmi,
 	[VMX_REASON_TRIPLE_FAULT]	= core_triple_fault,
 	[VMX_REASON_INIT]		= vmx_exit_init,
 	[VMX_REASON_SIPI]		= vmx_exit_sipi,
 	[VMX_REASON_NMI_WINDOW]		= vmx_exit_nmi_window,
-	[VMX_REASON_CPUID]		= exit_cpuid,
+	[VMX_REASON_CPUID]		= vmx_exit_cpuid,
 	[VMX_REASON_GETSEC]		= vmx_inject_ud,
-	[VMX_REASON_INVD]		= exit_invd,
+	[VMX_REASON_INVD]		= vmx_exit_invd,
 	[VMX_REASON_VMCALL]		= exit_vmcall,
 	[VMX_REASON_VMCLEAR]		= vmx_inject_ud,
 	[VMX_REASON_VMLAUNCH]		= vmx_inject_ud,
@@ -110,18 +124,21 @@ static void (*const exit_table[EXIT_ROWS])(struct vcpu *v) = {
 	[VMX_REASON_VMXOFF]		= vmx_inject_ud,
 	[VMX_REASON_VMXON]		= vmx_inject_ud,
 	[VMX_REASON_CR_ACCESS]		= vmx_exit_cr_access,
-	[VMX_REASON_RDMSR]		= exit_rdmsr,
-	[VMX_REASON_WRMSR]		= exit_wrmsr,
-	[VMX_REASON_EPT_VIOLATION]	= exit_ept_violation,
-	[VMX_REASON_EPT_MISCONFIG]	= exit_ept_misconfig,
+	[VMX_REASON_RDMSR]		= vmx_exit_rdmsr,
+	[VMX_REASON_WRMSR]		= vmx_exit_wrmsr,
+	[VMX_REASON_EPT_VIOLATION]	= vmx_exit_ept_violation,
+	[VMX_REASON_EPT_MISCONFIG]	= vmx_exit_ept_misconfig,
 	[VMX_REASON_INVEPT]		= vmx_inject_ud,
 	[VMX_REASON_INVVPID]		= vmx_inject_ud,
 	[VMX_REASON_XSETBV]		= vmx_exit_xsetbv,
+	[VMX_REASON_HLT]		= exit_hlt,
+	[VMX_REASON_MWAIT]		= exit_mwait,
+	[VMX_REASON_PREEMPTION_TIMER]	= exit_preemption_timer,
 	[VMX_REASON_VMFUNC]		= vmx_inject_ud,
 };
 
 _Static_assert(EXIT_ROWS <= AVMM_EXIT_REASONS, "the statistics have a counter for every row");
-_Static_assert(__builtin_offsetof(struct vcpu, stack) == 128 && __builtin_offsetof(struct cpu, current) == 8,
+_Static_assert(__builtin_offsetof(struct vcpu, stack) == 128 && __builtin_offsetof(struct vcpu, launched) == 160 && __builtin_offsetof(struct cpu, current) == 8,
 	       "entry.S has the offsets");
 
 u64 vmx_guest_cr4(void)
@@ -135,14 +152,17 @@ void vmx_exit(struct vcpu *v)
 	u64 reason = vmread(VMCS_EXIT_REASON);
 
 	if (likely(reason < EXIT_ROWS)) {
-		v->cpu->stats->exits[reason]++;
-		exit_table[reason](v);
+		v->exit_counts[reason]++;
+		v->exits[reason](v);
 	} else if (reason & VMX_EXIT_ENTRY_FAILED) {
-		vmx_leave(v->cpu, reason);
+		if (v->service)
+			vmx_leave(v->cpu, reason);
+		core_user_entry_failed(v, reason);
 	} else {
-		exit_unknown(v);
+		vmx_exit_unknown(v);
 	}
 
-	if (unlikely(this_cpu()->event.any))
+	/* NMIs and machine checks are the service's: they wait until its VMCS is loaded */
+	if (unlikely(this_cpu()->event.any && this_cpu()->current->service))
 		vmx_deliver_events(this_cpu());
 }

@@ -20,6 +20,14 @@ void vmx_inject_gp(struct vcpu *v)
 	vmwrite(VMCS_ENTRY_INTR_INFO, VMX_EVENT_VALID | VMX_EVENT_ERROR_CODE | VMX_EVENT_EXCEPTION(VECTOR_GP));
 }
 
+/* A hardware exception with an error code. */
+void vmx_inject_exception(struct vcpu *v, u8 vector, u32 error_code)
+{
+	(void)v;
+	vmwrite(VMCS_ENTRY_ERROR_CODE, error_code);
+	vmwrite(VMCS_ENTRY_INTR_INFO, VMX_EVENT_VALID | VMX_EVENT_ERROR_CODE | VMX_EVENT_EXCEPTION(vector));
+}
+
 /*
  * An exit in the middle of the delivery of an event: it is delivered again by the next entry. An exit in the middle of
  * IRET from an NMI handler: NMIs are blocked again, as the IRET will run again.

@@ -12,16 +12,22 @@
 /* The rest of vmx_skip_instruction() for the instruction after STI or MOV SS, and for a single step: its trap. */
 void vmx_skip_slowly(u64 blocking, u64 rflags);
 
-/* Completes the instruction. Inline: most exits end with it. */
-static inline void vmx_skip_instruction(void)
+/* Completes an instruction of this length. Inline: most exits end with it. */
+static inline void vmx_advance(u64 length)
 {
 	u64 blocking, rflags;
 
-	vmwrite(VMCS_GUEST_RIP, vmread(VMCS_GUEST_RIP) + vmread(VMCS_EXIT_INSTR_LENGTH));
+	vmwrite(VMCS_GUEST_RIP, vmread(VMCS_GUEST_RIP) + length);
 	blocking = vmread(VMCS_GUEST_INTERRUPTIBILITY) & (VMX_BLOCKING_STI | VMX_BLOCKING_MOV_SS);
 	rflags = vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF;
 	if (blocking | rflags)
 		vmx_skip_slowly(blocking, rflags);
+}
+
+/* Completes the instruction whose length the exit gives: not valid for EPT violations. */
+static inline void vmx_skip_instruction(void)
+{
+	vmx_advance(vmread(VMCS_EXIT_INSTR_LENGTH));
 }
 
 /* CPL 0 in 64-bit mode. */

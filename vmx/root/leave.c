@@ -92,7 +92,7 @@ void vmx_leave(struct cpu *cpu, u64 result)
 	barrier();
 	if (cpu->event.nmi > leave->nmi)
 		leave->nmi = cpu->event.nmi;
-	vmclear(cpu->vmcs_phys);
+	vmclear(cpu->service.vmcs_phys);
 	vmxoff();
 	((leave_fn *)cpu->leave_entry)(leave);
 	__builtin_unreachable();

@@ -4,6 +4,7 @@
 #define VMX_ROOT_ROOT_H
 
 #include <vmx/root/cpu.h>
+#include <vmx/vmcs.h>
 
 /* entry.S: where a VM exit arrives; the NMI handler that the core puts into its IDT. */
 void vmx_exit_entry(void);
@@ -11,12 +12,26 @@ void vmx_exit_entry(void);
 /* exit.c: handles the exit of the current VMCS; cpu->current is entered next. */
 void vmx_exit(struct vcpu *v);
 
+#define EXIT_ROWS (VMX_REASON_LAST + 1)
+extern void (*const vmx_service_exits[EXIT_ROWS])(struct vcpu *v);
+extern void (*const vmx_user_exits[EXIT_ROWS])(struct vcpu *v);
+
+/* Handlers that both tables have. */
+void vmx_exit_unknown(struct vcpu *v);
+void vmx_exit_cpuid(struct vcpu *v);
+void vmx_exit_invd(struct vcpu *v);
+void vmx_exit_rdmsr(struct vcpu *v);
+void vmx_exit_wrmsr(struct vcpu *v);
+void vmx_exit_ept_violation(struct vcpu *v);
+void vmx_exit_ept_misconfig(struct vcpu *v);
+
 /* The CR4 that the running guest has. */
 u64 vmx_guest_cr4(void);
 
 /* inject.c: for the next entry. A second event in the same exit replaces the first only where the SDM makes #DF. */
 void vmx_inject_ud(struct vcpu *v);
 void vmx_inject_gp(struct vcpu *v);
+void vmx_inject_exception(struct vcpu *v, u8 vector, u32 error_code);
 void vmx_reinject(void);
 
 /* nmi.c */

@@ -15,14 +15,38 @@ void core_cpuid(struct vcpu *v);
 bool core_rdmsr(struct vcpu *v, u32 number, u64 *value);
 bool core_wrmsr(struct vcpu *v, u32 number, u64 value);
 
-/* VMCALL from CPL 0 of the service in 64-bit mode. False: number not known, #UD. */
+/* VMCALL from CPL 0 of the service in 64-bit mode; steps over it. False: number not known, #UD. */
 bool core_hypercall(struct vcpu *v);
 
 /* An access to gpa that the vCPU's EPT does not allow. Mends the EPT so that the instruction can run again. */
 void core_ept_violation(struct vcpu *v, u64 gpa, u64 qualification);
 
-/* The partition of v cannot go on: triple fault. */
-void core_triple_fault(struct vcpu *v) __attribute__((noreturn));
+/* The partition of v cannot go on: triple fault. Returns for the user's only. */
+void core_triple_fault(struct vcpu *v);
+
+/* The service has nothing to do on the shared CPU; may_wake: a store may wake it, which nobody sees. */
+void core_service_idle(struct vcpu *v, bool may_wake);
+
+/* The VMX-preemption timer of this CPU ran out. */
+void core_timer(struct vcpu *v);
+
+/* Of a user's vCPU: something is pending for the service, which has to run; HLT; the guest can take an interrupt. */
+void core_service_wanted(struct vcpu *v);
+void core_user_halt(struct vcpu *v);
+void core_user_window(struct vcpu *v);
+
+/* Of a user's vCPU: a port access that is no string instruction; value is the guest's for a write. */
+u64 core_io(struct vcpu *v, u32 port, u32 size, bool write, u64 value);
+/* May a user's vCPU enable these states in XCR0? */
+bool core_user_xcr0(struct vcpu *v, u64 value);
+/* INS and OUTS. False: not emulated, #GP. */
+bool core_io_string(struct vcpu *v, u64 qualification);
+
+/* The entry of a user's vCPU failed after its checks; the service is loaded on return. */
+void core_user_entry_failed(struct vcpu *v, u64 reason);
+
+/* Every exit of a user's vCPU ends here, before the next entry. */
+void core_user_enter(struct vcpu *v);
 
 /* A fault of the monitor or something that hardware must never do: a report, then the CPU stops. */
 void core_panic(const char *what, u64 detail) __attribute__((noreturn));

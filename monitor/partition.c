@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Life of the user partition, as the module's hypercalls make it: create, RAM, start, pause, destroy. Every argument is
+ * checked; the module may be wrong, the monitor must not follow it.
+ */
+#include <avmm/x86.h>
+#include <ept-shadow/mtrr.h>
+#include <vmx/root/insn.h>
+#include <vmx/root/root.h>
+#include <vmx/root/upcalls.h>
+#include <vmx/root/user.h>
+#include "core.h"
+#include "partition.h"
+
+#define ENOENT	2
+#define EBUSY	16
+#define EOPNOTSUPP 95
+#define USER_VPID	2
+#define EPT_CAP_1G	(1ul << 17)
+#define FOUR_GIB	(1ull << 32)
+
+struct partition user;
+
+u64 partition_now(void)
+{
+	return user.state == AVMM_PARTITION_PAUSED ? user.paused_at : rdtsc() + user.time_offset;
+}
+
+void partition_message(void)
+{
+	message_raise(this_cpu());
+}
+
+static void set_state(u32 state)
+{
+	user.state = state;
+	user.page->state = state;
+	partition_message();
+}
+
+static u64 *alloc_table(void *ctx, u64 *phys)
+{
+	u64 *page = pool_page();
+
+	(void)ctx;
+	if (page)
+		*phys = monitor_phys(page);
+	return page;
+}
+
+static u64 *find_table(void *ctx, u64 phys)
+{
+	(void)ctx;
+	return monitor_virt(phys);
+}
+
+static bool config_good(const struct avmm_partition_config *c)
+{
+	return c->ram_size && !(c->ram_size % AVMM_BLOCK_SIZE) && c->ram_size < 1ull << 40 &&
+	       c->vcpus == 1 && c->vcpus <= AVMM_MAX_VCPUS && c->ncpus && c->service_cpus < c->ncpus &&
+	       c->cap_service && c->cap_service <= SCHED_WHOLE && c->cap_user && c->cap_user <= SCHED_WHOLE &&
+	       c->on_triple_fault <= AVMM_POLICY_RESET;
+}
+
+/* Everything that the vCPU and the second-level tables need for a start, from the pool. */
+static s64 take_pages(void)
+{
+	u32 xsave_pages = (switch_xsave_size() + AVMM_PAGE_SIZE - 1) / AVMM_PAGE_SIZE;
+	u8 *vmcs;
+
+	user.ept = (struct ept){
+		.phys_bits = machine.phys_bits,
+		.max_level = rdmsr(AVMM_MSR_VMX_EPT_VPID_CAP) & EPT_CAP_1G ? 3 : 2,
+		.alloc = alloc_table,
+		.table = find_table,
+	};
+	user.lapic_page = pool_page();
+	user.msr_bitmap = pool_page();
+	user.world.xsave = pool_pages(xsave_pages);
+	user.service_world.xsave = pool_pages(xsave_pages);
+	vmcs = pool_page();
+	if (!user.lapic_page || !user.msr_bitmap || !user.world.xsave || !user.service_world.xsave || !vmcs)
+		return -ENOMEM;
+	*(u32 *)vmcs = vmx_revision();
+	user.vcpu.vmcs_phys = monitor_phys(vmcs);
+	return ept_init(&user.ept);
+}
+
+s64 partition_create(u64 config_phys)
+{
+	struct avmm_partition_config config;
+	struct sched_split split;
+	const char *lacks = user_lacks();
+	s64 err;
+
+	if (user.state != AVMM_PARTITION_NONE)
+		return -EBUSY;
+	if (lacks) {
+		core_log("a user partition needs a VT-x control that this CPU lacks: %s", lacks);
+		return -EOPNOTSUPP;
+	}
+	if (config_phys % AVMM_PAGE_SIZE || monitor_virt(config_phys))
+		return -EINVAL;
+	config = *(const struct avmm_partition_config *)window_map(config_phys);
+	split = sched_shares(config.ncpus, config.service_cpus, config.service_share);
+	if (!config_good(&config) || !split.s0)
+		return -EINVAL;
+
+	pool_reset();
+	vdev_clear(&user, sizeof(user));
+	user.config = config;
+	user.page = (struct avmm_partition_page *)(AVMM_SHARED_BASE + (AVMM_LOG_PAGES + machine.ncpus) * AVMM_PAGE_SIZE);
+	user.console = (struct avmm_console *)((u8 *)user.page + AVMM_PAGE_SIZE);
+	vdev_clear(user.page, sizeof(*user.page));
+	err = take_pages();
+	if (err)
+		return err;
+	user.service_share = config.service_share;
+	user.page->service_share = config.service_share;
+	user.page->cap_service = config.cap_service;
+	user.page->cap_user = config.cap_user;
+	set_state(AVMM_PARTITION_CREATED);
+	return 0;
+}
+
+/* RAM may be anything of Linux's but not the monitor's. */
+s64 partition_ram(u64 list_phys, u64 count, u64 gpa)
+{
+	u64 i, end = gpa + count * AVMM_BLOCK_SIZE;
+
+	if (user.state != AVMM_PARTITION_CREATED)
+		return -ENOENT;
+	if (list_phys % AVMM_PAGE_SIZE || monitor_virt(list_phys) || !count || count > AVMM_RAM_LIST ||
+	    gpa % AVMM_BLOCK_SIZE || gpa >> 40 || (gpa < FOUR_GIB && end > AVMM_PCI_HOLE))
+		return -EINVAL;
+	for (i = 0; i < count; i++) {
+		u64 block = ((const volatile u64 *)window_map(list_phys))[i];
+		int err;
+
+		if (block % AVMM_BLOCK_SIZE || block >> machine.phys_bits || monitor_virt(block))
+			return -EINVAL;
+		if (user.ram + AVMM_BLOCK_SIZE > user.config.ram_size)
+			return -EINVAL;
+		err = ept_map(&user.ept, gpa + i * AVMM_BLOCK_SIZE, block, AVMM_BLOCK_SIZE, EPT_RWX, MTRR_WB);
+		if (err)
+			return err;
+		user.ram += AVMM_BLOCK_SIZE;
+	}
+	return 0;
+}
+
+static void start_vcpu(struct cpu *cpu)
+{
+	const struct avmm_partition_config *c = &user.config;
+	struct user_setup setup = {
+		.eptp = ept_pointer(&user.ept),
+		.msr_bitmap = monitor_phys(user.msr_bitmap),
+		.virtual_apic = monitor_phys(user.lapic_page),
+		.vpid = USER_VPID,
+		.tsc_offset = user.time_offset,
+		.rip = c->rip,
+		.cr3 = c->cr3,
+		.gdt_base = c->gdt_base,
+		.gdt_limit = c->gdt_limit,
+	};
+
+	user.vcpu.cpu = cpu;
+	user.vcpu.stack = cpu->service.stack;
+	user.vcpu.exits = vmx_user_exits;
+	user.vcpu.exit_counts = user.page->exits;
+	user.vcpu.world = &user.world;
+	user.vcpu.gpr[RSI] = c->rsi;
+	cpu->service.world = &user.service_world;
+	switch_init(&user.service_world, &user.xcr0_mask);
+	switch_reset(&user.world);
+	user_msr_bitmap(user.msr_bitmap);
+	user_msr_reset();
+	user_setup(&user.vcpu, &setup);
+	invept(INV_ALL_CONTEXTS, 0);
+}
+
+s64 partition_start(struct cpu *cpu)
+{
+	if (user.state != AVMM_PARTITION_CREATED)
+		return -ENOENT;
+	if (user.ram != user.config.ram_size)
+		return -EINVAL;
+	user.time_offset = -rdtsc();
+	platform_init(&user, partition_now(), machine.tsc_khz, machine.phys_bits);
+	start_vcpu(cpu);
+	set_state(AVMM_PARTITION_RUNNING);
+	shared_start(cpu);
+	return 0;
+}
+
+/* The vCPU stops for good, RAM stays. Called from either side's exits. */
+void partition_off(struct cpu *cpu, u32 reason)
+{
+	if (user.state == AVMM_PARTITION_RUNNING || user.state == AVMM_PARTITION_PAUSED) {
+		uart_flush(&user.platform.uart, partition_now());
+		shared_stop(cpu);
+	}
+	user.page->reason = reason;
+	set_state(AVMM_PARTITION_OFF);
+}
+
+void core_user_triple_fault(struct vcpu *v)
+{
+	core_log("user partition: triple fault, rip %lx, cr2 %lx, cr3 %lx", vmread(VMCS_GUEST_RIP),
+		 vmread(VMCS_EXIT_QUALIFICATION), vmread(VMCS_GUEST_CR3));
+	if (user.config.on_triple_fault == AVMM_POLICY_RESET)
+		user.platform.reset_wanted = true;
+	else
+		partition_off(v->cpu, AVMM_REASON_TRIPLE_FAULT);
+}
+
+s64 partition_destroy(struct cpu *cpu)
+{
+	if (user.state == AVMM_PARTITION_NONE)
+		return -ENOENT;
+	if (user.state == AVMM_PARTITION_RUNNING || user.state == AVMM_PARTITION_PAUSED)
+		partition_off(cpu, AVMM_REASON_FORCED);
+	vmclear(user.vcpu.vmcs_phys);
+	invept(INV_ALL_CONTEXTS, 0);
+	set_state(AVMM_PARTITION_NONE);
+	pool_reset();
+	return 0;
+}
+
+s64 partition_pause(bool pause)
+{
+	u64 now = partition_now(), tsc = rdtsc();
+
+	if (pause && user.state == AVMM_PARTITION_RUNNING) {
+		user.paused_at = now;
+		set_state(AVMM_PARTITION_PAUSED);
+		sched_sleep(&user.sched, SCHED_USER, SCHED_NEVER, tsc);
+		return 0;
+	}
+	if (!pause && user.state == AVMM_PARTITION_PAUSED) {
+		user.time_offset = user.paused_at - tsc;
+		set_state(AVMM_PARTITION_RUNNING);
+		sched_wake(&user.sched, SCHED_USER, tsc);
+		return 0;
+	}
+	return -ENOENT;
+}
+
+s64 partition_button(void)
+{
+	if (user.state != AVMM_PARTITION_RUNNING)
+		return -ENOENT;
+	pm_power_button(&user.platform.pm, partition_now());
+	sched_wake(&user.sched, SCHED_USER, rdtsc());
+	return 0;
+}
+
+s64 partition_shares(u64 service, u64 cap_service, u64 cap_user)
+{
+	struct sched_split split;
+	u64 now = rdtsc();
+
+	if (user.state == AVMM_PARTITION_NONE)
+		return -ENOENT;
+	if (service > SCHED_WHOLE || !cap_service || cap_service > SCHED_WHOLE || !cap_user || cap_user > SCHED_WHOLE)
+		return -EINVAL;
+	split = sched_shares(user.config.ncpus, user.config.service_cpus, (u32)service);
+	if (!split.s0)
+		return -EINVAL;
+	if (user.state == AVMM_PARTITION_RUNNING || user.state == AVMM_PARTITION_PAUSED) {
+		sched_set_shares(&user.sched, split.s0, now);
+		sched_set_caps(&user.sched, (u32)cap_service, (u32)cap_user, now);
+	}
+	user.config.service_share = (u32)service;
+	user.config.cap_service = (u32)cap_service;
+	user.config.cap_user = (u32)cap_user;
+	user.page->service_share = (u32)service;
+	user.page->cap_service = (u32)cap_service;
+	user.page->cap_user = (u32)cap_user;
+	return 0;
+}
+
+/* The module has put input into the ring, or taken output out of it. */
+s64 partition_console(void)
+{
+	u64 now = partition_now();
+
+	if (user.state != AVMM_PARTITION_RUNNING)
+		return -ENOENT;
+	uart_rx_ready(&user.platform.uart, now);
+	uart_tx_ready(&user.platform.uart, now);
+	sched_wake(&user.sched, SCHED_USER, rdtsc());
+	return 0;
+}

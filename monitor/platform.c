@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The board of the user partition: which device answers where, and who is wired to whom. QEMU's "pc" as far as it goes
+ * (docs/devices.md); interrupt lines go to the 8259 pair and to the I/O APIC.
+ */
+#include "partition.h"
+
+#define PORT_UART	0x3f8
+#define IRQ_UART	4
+#define LINT0		0
+#define TSC_DEADLINES	(LAPIC_HAS_X2APIC | LAPIC_HAS_DEADLINE | LAPIC_IS_BSP)
+
+static void set_irq(void *ctx, unsigned int irq, bool level)
+{
+	struct partition *p = ctx;
+
+	if (!((irq == PIT_IRQ || irq == RTC_IRQ) && hpet_replaces_legacy(&p->platform.hpet))) {
+		pic_set_irq(&p->platform.pic, irq, level);
+		ioapic_set_line(&p->platform.ioapic, ioapic_isa_pin(irq), level);
+	}
+}
+
+static bool hpet_edge(void *ctx, u32 pin)
+{
+	struct partition *p = ctx;
+	enum lapic_result result;
+	u32 irq = pin == HPET_LEGACY_PIN0 ? PIT_IRQ : pin;
+
+	if (irq < 16) {
+		pic_set_irq(&p->platform.pic, irq, false);
+		pic_set_irq(&p->platform.pic, irq, true);
+	}
+	ioapic_set_line(&p->platform.ioapic, pin, false);
+	result = ioapic_set_line(&p->platform.ioapic, pin, true);
+	return result != LAPIC_COALESCED;
+}
+
+static void hpet_level(void *ctx, u32 pin, bool asserted)
+{
+	struct partition *p = ctx;
+
+	ioapic_set_line(&p->platform.ioapic, pin, asserted);
+}
+
+static const struct hpet_ops hpet_wires = { .edge = hpet_edge, .level = hpet_level };
+
+static void pic_intr(void *ctx, bool level)
+{
+	struct partition *p = ctx;
+
+	lapic_set_lint(&p->platform.lapic, LINT0, level);
+}
+
+/* The guest has finished an ISA interrupt: timers hand out the next queued tick. */
+static void irq_done(void *ctx, u32 irq)
+{
+	struct partition *p = ctx;
+
+	if (irq == PIT_IRQ || irq == ioapic_isa_pin(PIT_IRQ))
+		pit_irq_done(&p->platform.pit);
+	else if (irq == RTC_IRQ)
+		rtc_irq_done(&p->platform.rtc);
+}
+
+static void lapic_deliver(void *ctx, u32 vcpu, enum lapic_mode mode, u8 vector)
+{
+	/* one vCPU, and it is looked at before every entry: nothing to kick */
+	(void)ctx;
+	(void)vcpu;
+	(void)mode;
+	(void)vector;
+}
+
+static void lapic_eoi(void *ctx, u32 vcpu, u8 vector)
+{
+	struct partition *p = ctx;
+
+	(void)vcpu;
+	ioapic_eoi(&p->platform.ioapic, vector);
+}
+
+static const struct lapic_ops lapic_wires = { .deliver = lapic_deliver, .eoi = lapic_eoi };
+
+static void power_off(void *ctx)
+{
+	((struct partition *)ctx)->platform.off_wanted = true;
+}
+
+static void reset(void *ctx)
+{
+	((struct partition *)ctx)->platform.reset_wanted = true;
+}
+
+static void pm_moved(void *ctx, u16 base)
+{
+	struct partition *p = ctx;
+
+	bus_unmap(&p->platform.ports, pm_rows, PM_ROWS, &p->platform.pm);
+	if (base)
+		bus_map(&p->platform.ports, base, pm_rows, PM_ROWS, &p->platform.pm);
+}
+
+/* The rings are shared with the module: its index is checked, never trusted. */
+static u32 console_put(void *ctx, const u8 *buf, u32 n)
+{
+	struct avmm_console *c = ((struct partition *)ctx)->console;
+	u32 head = c->out_head, used = head - __atomic_load_n(&c->out_tail, __ATOMIC_ACQUIRE), i;
+
+	if (used > AVMM_CONSOLE_RING)
+		used = AVMM_CONSOLE_RING;
+	if (n > AVMM_CONSOLE_RING - used)
+		n = AVMM_CONSOLE_RING - used;
+	for (i = 0; i < n; i++)
+		c->out[(head + i) % AVMM_CONSOLE_RING] = buf[i];
+	__atomic_store_n(&c->out_head, head + n, __ATOMIC_RELEASE);
+	partition_message();
+	return n;
+}
+
+static u32 console_get(void *ctx, u8 *buf, u32 n)
+{
+	struct avmm_console *c = ((struct partition *)ctx)->console;
+	u32 tail = c->in_tail, filled = __atomic_load_n(&c->in_head, __ATOMIC_ACQUIRE) - tail, i;
+
+	if (filled > AVMM_CONSOLE_RING)
+		filled = 0;
+	if (n > filled)
+		n = filled;
+	for (i = 0; i < n; i++)
+		buf[i] = c->in[(tail + i) % AVMM_CONSOLE_RING];
+	__atomic_store_n(&c->in_tail, tail + n, __ATOMIC_RELEASE);
+	if (n)
+		partition_message();
+	return n;
+}
+
+static void init_interrupts(struct partition *p, u32 tsc_khz, u32 phys_bits)
+{
+	struct platform *b = &p->platform;
+	struct pic_ops pic = { .intr = pic_intr, .done = irq_done, .ctx = p };
+	struct lapic_config lapic = {
+		.page = (u32 *)p->lapic_page,
+		.features = TSC_DEADLINES,
+		.tsc_khz = tsc_khz,
+		.bus_khz = LOCAL_APIC_BUS_KHZ,
+		.phys_bits = phys_bits,
+	};
+	struct ioapic_config ioapic = {
+		.bus = &b->lapics,
+		.id = 1,
+		.watched = 1u << ioapic_isa_pin(PIT_IRQ) | 1u << RTC_IRQ,
+		.ack = irq_done,
+		.ctx = p,
+	};
+
+	lapic_bus_init(&b->lapics, &lapic_wires, p);
+	lapic_init(&b->lapic, &b->lapics, &lapic);
+	lapic_virtual_wire(&b->lapic);
+	ioapic_init(&b->ioapic, &ioapic);
+	pic_init(&b->pic, &pic);
+}
+
+void platform_init(struct partition *p, u64 now, u32 tsc_khz, u32 phys_bits)
+{
+	struct platform *b = &p->platform;
+	struct vdev_irq irq = { .set_irq = set_irq, .ctx = p };
+	struct pm_ops pm = { .power_off = power_off, .reset = reset, .ctx = p };
+	struct pci_ops pci = { .pm_base = pm_moved, .reset = reset, .ctx = p };
+	struct uart_ring_ops ring = { .put = console_put, .get = console_get, .ctx = p };
+
+	vdev_clear(b, sizeof(*b));
+	bus_init(&b->ports);
+	bus_init(&b->mmio);
+	init_interrupts(p, tsc_khz, phys_bits);
+	pit_init(&b->pit, &irq, tsc_khz, now);
+	rtc_init(&b->rtc, &irq, tsc_khz, (s64)p->config.epoch, now);
+	rtc_set_memory(&b->rtc, p->ram < AVMM_PCI_HOLE ? p->ram : AVMM_PCI_HOLE,
+		       p->ram < AVMM_PCI_HOLE ? 0 : p->ram - AVMM_PCI_HOLE);
+	pm_init(&b->pm, &irq, &pm, tsc_khz, true, now);
+	hpet_init(&b->hpet, &hpet_wires, p, tsc_khz);
+	uart_init(&b->uart, &irq, IRQ_UART, &ring, tsc_khz);
+	pci_init(&b->pci, &irq, &pci, AVMM_PM_BASE);
+
+	bus_map(&b->ports, 0, pic_rows, PIC_ROWS, &b->pic);
+	bus_map(&b->ports, 0, pit_rows, PIT_ROWS, &b->pit);
+	bus_map(&b->ports, 0, rtc_rows, RTC_ROWS, &b->rtc);
+	bus_map(&b->ports, 0, pm_port_rows, PM_PORT_ROWS, &b->pm);
+	bus_map(&b->ports, 0, pm_keyboard_rows, PM_KEYBOARD_ROWS, &b->pm);
+	bus_map(&b->ports, 0, pci_rows, PCI_ROWS, &b->pci);
+	bus_map(&b->ports, PORT_UART, uart_rows, UART_ROWS, &b->uart);
+	bus_map(&b->mmio, IOAPIC_BASE, ioapic_rows, IOAPIC_ROWS, &b->ioapic);
+	bus_map(&b->mmio, HPET_BASE, hpet_rows, HPET_ROWS, &b->hpet);
+}
+
+void platform_advance(struct partition *p, u64 now)
+{
+	struct platform *b = &p->platform;
+
+	lapic_advance(&b->lapic, now);
+	pit_advance(&b->pit, now);
+	rtc_advance(&b->rtc, now);
+	pm_advance(&b->pm, now);
+	hpet_advance(&b->hpet, now);
+	uart_advance(&b->uart, now);
+}
+
+static u64 earlier(u64 a, u64 b)
+{
+	return a < b ? a : b;
+}
+
+u64 platform_deadline(const struct partition *p, u64 now)
+{
+	const struct platform *b = &p->platform;
+	u64 next = lapic_next_deadline(&b->lapic, now);
+
+	next = earlier(next, pit_next_deadline(&b->pit, now));
+	next = earlier(next, rtc_next_deadline(&b->rtc, now));
+	next = earlier(next, pm_next_deadline(&b->pm, now));
+	next = earlier(next, hpet_next_deadline(&b->hpet, now));
+	return earlier(next, uart_next_deadline(&b->uart, now));
+}
+
+bool platform_pending(struct partition *p)
+{
+	struct platform *b = &p->platform;
+
+	return lapic_pending(&b->lapic) != LAPIC_NONE || (pic_pending(&b->pic) && lapic_takes_extint(&b->lapic));
+}
+
+int platform_take(struct partition *p)
+{
+	struct platform *b = &p->platform;
+	int vector;
+
+	/* ExtINT goes past the priorities of the local APIC */
+	if (pic_pending(&b->pic) && lapic_takes_extint(&b->lapic))
+		return pic_ack(&b->pic);
+	vector = lapic_pending(&b->lapic);
+	if (vector != LAPIC_NONE)
+		lapic_accept(&b->lapic, (u8)vector);
+	return vector;
+}

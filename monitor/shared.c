@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The shared CPU: who runs next. sched.c decides, this file tells it what happens and does what it says.
+ *
+ *	service runs	physical interrupts are its own; HLT, MWAIT and the timer come here
+ *	user runs	a physical interrupt stays pending and comes here: the service is switched in and takes it natively
+ *	both idle	the service is entered in activity state HLT, the timer set for the user's next deadline
+ *
+ * The slice timer is set for the earliest of what the scheduler wants and, while the user runs, its devices' deadline.
+ */
+#include <vmx/root/instr.h>
+#include <vmx/root/root.h>
+#include <vmx/root/upcalls.h>
+#include <vmx/root/user.h>
+#include "core.h"
+#include "partition.h"
+
+#define IDLE_ROUNDS	4	/* of deadlines that came to nothing, before an entry */
+#define IDLE_LIMIT_MS	1	/* of the service's MWAIT: a store may wake it, which nobody sees */
+
+static bool running(void)
+{
+	return user.state == AVMM_PARTITION_RUNNING;
+}
+
+static u64 host_time(u64 guest)
+{
+	return guest == CLOCK_NEVER ? SCHED_NEVER : guest - user.time_offset;
+}
+
+/* Devices do what is due; the next deadline is noted. */
+static void advance(void)
+{
+	u64 now = partition_now();
+
+	platform_advance(&user, now);
+	user.device_deadline = platform_deadline(&user, now);
+}
+
+/* Can the halted vCPU go on? Devices are up to date. */
+static bool has_work(void)
+{
+	return !user.halted || platform_pending(&user);
+}
+
+/* The user's vCPU is about to be entered and its VMCS is loaded: interrupts. */
+static void inject(void)
+{
+	if (!platform_pending(&user)) {
+		user_want_window(false);
+		return;
+	}
+	user.halted = false;
+	if (user_can_take_interrupt()) {
+		int vector = platform_take(&user);
+
+		if (vector != LAPIC_NONE) {
+			user_inject_interrupt((u8)vector);
+			user.page->injected++;
+		}
+	}
+	user_want_window(platform_pending(&user));
+}
+
+static void set_timer(u64 until, u64 now)
+{
+	u64 device = host_time(user.device_deadline);
+
+	if (this_cpu()->current == &user.vcpu && device < until)
+		until = device;
+	user_set_timer(until <= now ? 0 : until - now);
+}
+
+static enum sched_safety safety(const struct cpu *cpu)
+{
+	if (user.service_wanted)
+		return SCHED_SAFE;
+	if (cpu->current == &user.vcpu)
+		return user.halted || !vmx_guest_cpl0_64() ? SCHED_SAFE : SCHED_HOLDS_LOCK;
+	return service_interruptible() ? SCHED_SAFE : SCHED_HOLDS_LOCK;
+}
+
+static enum sched_who pick(struct cpu *cpu)
+{
+	unsigned int round;
+	enum sched_who who = SCHED_SERVICE;
+
+	for (round = 0; round < IDLE_ROUNDS; round++) {
+		who = sched_pick(&user.sched, safety(cpu), rdtsc());
+		if (who != SCHED_USER)
+			return who;
+		advance();
+		if (has_work())
+			return who;
+		/* its deadline came to nothing that wakes it */
+		sched_sleep(&user.sched, SCHED_USER, host_time(user.device_deadline), rdtsc());
+	}
+	return SCHED_SERVICE;
+}
+
+static void publish(void)
+{
+	unsigned int i;
+	u64 *time[] = { &user.page->time_service, &user.page->time_user, &user.page->time_idle, &user.page->time_monitor };
+
+	for (i = 0; i < SCHED_OWNERS; i++)
+		*time[i] = user.sched.time[i];
+	user.page->guest_time = partition_now();
+}
+
+/* Decides, switches, sets the timer. The vCPU to enter is cpu->current afterwards. */
+void shared_reschedule(struct cpu *cpu)
+{
+	enum sched_who who;
+
+	if (user.state != AVMM_PARTITION_RUNNING && user.state != AVMM_PARTITION_PAUSED)
+		return;
+	who = pick(cpu);
+	if (who == SCHED_USER && cpu->current != &user.vcpu) {
+		user.page->switches++;
+		vmx_switch(cpu, &user.vcpu);
+	} else if ((who != SCHED_USER || user.service_wanted) && cpu->current == &user.vcpu) {
+		vmx_switch(cpu, &cpu->service);
+		publish();
+	}
+	user.service_wanted = false;
+	if (cpu->current == &user.vcpu)
+		inject();
+	user.until = sched_enter(&user.sched, rdtsc());
+	user.resched = false;
+	set_timer(user.until, rdtsc());
+}
+
+void shared_start(struct cpu *cpu)
+{
+	const struct avmm_partition_config *c = &user.config;
+	u64 now = rdtsc();
+
+	sched_init(&user.sched, machine.tsc_khz, sched_shares(c->ncpus, c->service_cpus, c->service_share).s0, now);
+	sched_set_caps(&user.sched, c->cap_service, c->cap_user, now);
+	sched_wake(&user.sched, SCHED_SERVICE, now);
+	sched_wake(&user.sched, SCHED_USER, now);
+	user.device_deadline = 0;
+	service_share(true);
+	shared_reschedule(cpu);
+}
+
+/* The service has the CPU alone again; its VMCS is loaded afterwards. */
+void shared_stop(struct cpu *cpu)
+{
+	if (cpu->current == &user.vcpu)
+		vmx_switch(cpu, &cpu->service);
+	publish();
+	service_share(false);
+}
+
+void core_service_idle(struct vcpu *v, bool may_wake)
+{
+	u64 now = rdtsc();
+	u64 until = may_wake ? now + (u64)IDLE_LIMIT_MS * machine.tsc_khz : SCHED_NEVER;
+
+	sched_sleep(&user.sched, SCHED_SERVICE, until, now);
+	shared_reschedule(v->cpu);
+}
+
+void core_timer(struct vcpu *v)
+{
+	user.resched = true;
+	if (v->service)
+		shared_reschedule(v->cpu);
+}
+
+/*
+ * An interrupt, NMI or INIT waits for the service. It goes in at once: as long as it is pending, the user's vCPU would
+ * exit at every entry.
+ */
+void core_service_wanted(struct vcpu *v)
+{
+	u64 now = rdtsc();
+
+	(void)v;
+	sched_wake(&user.sched, SCHED_SERVICE, now);
+	sched_service_interrupt(&user.sched, SCHED_IRQ_IPI, now);
+	user.service_wanted = true;
+	user.resched = true;
+}
+
+void core_user_halt(struct vcpu *v)
+{
+	(void)v;
+	user.halted = true;
+}
+
+void core_user_window(struct vcpu *v)
+{
+	/* inject() comes before the next entry anyway */
+	(void)v;
+}
+
+void core_user_entry_failed(struct vcpu *v, u64 reason)
+{
+	core_log("user partition: VM entry failed, exit reason %lx, qualification %lx", reason,
+		 vmread(VMCS_EXIT_QUALIFICATION));
+	partition_off(v->cpu, AVMM_REASON_ENTRY_FAILED);
+}
+
+static void stop_or_reset(struct cpu *cpu)
+{
+	if (user.platform.reset_wanted)
+		user.page->resets_wanted++;
+	partition_off(cpu, user.platform.reset_wanted ? AVMM_REASON_RESET : AVMM_REASON_POWER_OFF);
+}
+
+/* The end of every exit of the user's vCPU. */
+void core_user_enter(struct vcpu *v)
+{
+	if (user.platform.off_wanted || user.platform.reset_wanted) {
+		stop_or_reset(v->cpu);
+		return;
+	}
+	if (!running())
+		return;
+	/* an access to a device may have moved its deadline: this is the price of asking all of them */
+	if (partition_now() >= user.device_deadline)
+		advance();
+	else
+		user.device_deadline = platform_deadline(&user, partition_now());
+	if (user.halted && !platform_pending(&user)) {
+		sched_sleep(&user.sched, SCHED_USER, host_time(user.device_deadline), rdtsc());
+		user.resched = true;
+	}
+	if (user.resched) {
+		shared_reschedule(v->cpu);
+	} else {
+		inject();
+		set_timer(user.until, rdtsc());
+	}
+}

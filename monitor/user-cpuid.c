@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * CPUID of the user partition: the machine's own CPU, less what the monitor does not virtualise. A row per leaf says
+ * which bits pass and which are set; leaves without a row are empty.
+ */
+#include <avmm/hypercall.h>
+#include <avmm/x86.h>
+#include <vmx/root/insn.h>
+#include <vmx/root/root.h>
+#include <vmx/root/upcalls.h>
+#include "core.h"
+#include "partition.h"
+
+#define ALL	0xffffffffu
+#define ANY_SUB	0xffffffffu
+
+#define MAX_BASIC	0x16
+#define MAX_EXTENDED	0x80000008u
+
+struct cpuid_row {
+	u32 leaf;
+	u32 sub;
+	u32 pass[4];	/* bits of EAX, EBX, ECX, EDX that the guest sees as the CPU has them */
+	u32 set[4];
+};
+
+/* Leaf 1 ECX: without DTES64, MONITOR, DS-CPL, VMX, SMX, EIST, TM2, SDBG, PDCM; OSXSAVE is the guest's CR4. */
+#define LEAF1_ECX	(ALL & ~(0x1fcu | 1u << 11 | 1u << 15 | 1u << 27))
+#define LEAF1_ECX_SET	(1u << 21 | 1u << 24 | 1u << 31)	/* x2APIC, TSC deadline, hypervisor */
+/* … EDX: without DS, ACPI clock modulation, HTT, TM, PBE. */
+#define LEAF1_EDX	(ALL & ~(1u << 21 | 1u << 22 | 1u << 28 | 1u << 29 | 1u << 31))
+/* Leaf 7 EBX: without SGX, HLE, PQM, RTM, PQE, Intel PT. TSC_ADJUST is there. */
+#define LEAF7_EBX	(ALL & ~(1u << 2 | 1u << 4 | 1u << 11 | 1u << 12 | 1u << 15 | 1u << 25))
+/* … ECX: AVX-512 and other instructions, UMIP, PKU, RDPID; without OSPKE, WAITPKG, CET, LA57, key locker, SGX. */
+#define LEAF7_ECX	(1u << 1 | 1u << 2 | 1u << 3 | 0x7fu << 8 | 1u << 14 | 1u << 22 | 1u << 25 | 1u << 27 | 1u << 28)
+/* … EDX: AVX-512 additions, fast short REP MOV, MD_CLEAR, SERIALIZE; without AMX, CET, UINTR, PMU, SPEC_CTRL's MSRs. */
+#define LEAF7_EDX	(1u << 2 | 1u << 3 | 1u << 4 | 1u << 8 | 1u << 10 | 1u << 14 | 1u << 23)
+
+static const struct cpuid_row rows[] = {
+	{ 0x0, ANY_SUB, { 0, ALL, ALL, ALL }, { MAX_BASIC } },
+	{ 0x1, ANY_SUB, { ALL, 0x0000ff00, LEAF1_ECX, LEAF1_EDX }, { 0, 1u << 16, LEAF1_ECX_SET, 0 } },
+	{ 0x2, ANY_SUB, { ALL, ALL, ALL, ALL }, { 0 } },
+	/* one thread and one core share each cache */
+	{ 0x4, ANY_SUB, { 0x000003ff, ALL, ALL, ALL }, { 0 } },
+	{ 0x6, ANY_SUB, { 0 }, { 1u << 2 } },			/* the APIC timer never stops */
+	{ 0x7, 0, { 0, LEAF7_EBX, LEAF7_ECX, LEAF7_EDX }, { 0, 1u << 1, 0, 0 } },
+	{ 0xd, ANY_SUB, { ALL, ALL, ALL, ALL }, { 0 } },
+	{ 0x80000000u, ANY_SUB, { 0, ALL, ALL, ALL }, { MAX_EXTENDED } },
+	{ 0x80000001u, ANY_SUB, { ALL, ALL, ALL, ALL }, { 0 } },
+	{ 0x80000002u, ANY_SUB, { ALL, ALL, ALL, ALL }, { 0 } },
+	{ 0x80000003u, ANY_SUB, { ALL, ALL, ALL, ALL }, { 0 } },
+	{ 0x80000004u, ANY_SUB, { ALL, ALL, ALL, ALL }, { 0 } },
+	{ 0x80000006u, ANY_SUB, { ALL, ALL, ALL, ALL }, { 0 } },
+	{ 0x80000007u, ANY_SUB, { 0 }, { 0, 0, 0, 1u << 8 } },	/* invariant TSC */
+	{ 0x80000008u, ANY_SUB, { 0xffff, 0, 0, 0 }, { 0 } },
+};
+
+static const struct cpuid_row *find(u32 leaf, u32 sub)
+{
+	unsigned int i;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rows[i].leaf == leaf && (rows[i].sub == ANY_SUB || rows[i].sub == sub))
+			return &rows[i];
+	return NULL;
+}
+
+static void set(u64 r[4], u32 a, u32 b, u32 c, u32 d)
+{
+	r[0] = a;
+	r[1] = b;
+	r[2] = c;
+	r[3] = d;
+}
+
+/* Leaf Dh: no state beyond what the service has enabled, no supervisor state. */
+static void extended_states(u32 sub, u64 r[4])
+{
+	if (sub == 0) {
+		r[0] &= (u32)user.xcr0_mask;
+		r[3] &= user.xcr0_mask >> 32;
+		r[2] = switch_xsave_size();
+	} else if (sub == 1) {
+		r[0] &= 0xf;
+		r[2] = 0;
+		r[3] = 0;
+	} else if (sub > 63 || !(user.xcr0_mask >> sub & 1)) {
+		set(r, 0, 0, 0, 0);
+	}
+}
+
+/* What no table of bits can say. */
+static void compute(u32 leaf, u32 sub, u64 r[4])
+{
+	static const char signature[] __attribute__((aligned(4))) = AVMM_SIGNATURE;
+	const u32 *words = (const u32 *)signature;
+
+	switch (leaf) {
+	case 0x1:
+		if (vmx_guest_cr4() & AVMM_CR4_OSXSAVE)
+			r[2] |= 1u << 27;
+		break;
+	case 0x7:
+		if (sub == 0 && (vmx_guest_cr4() & AVMM_CR4_PKE))
+			r[2] |= 1u << 4;
+		break;
+	case 0xb:
+		/* thread level and core level, one of each; x2APIC ID 0 */
+		set(r, 0, sub < 2, sub | (sub < 2 ? sub + 1 : 0) << 8, 0);
+		break;
+	case 0xd:
+		extended_states(sub, r);
+		break;
+	case 0x15:
+		/* TSC = crystal × EBX / EAX, crystal in ECX: from Linux's calibration, not from the CPU's own leaves */
+		set(r, LOCAL_APIC_BUS_KHZ, machine.tsc_khz, LOCAL_APIC_BUS_KHZ * 1000, 0);
+		break;
+	case 0x16:
+		set(r, machine.tsc_khz / 1000, machine.tsc_khz / 1000, LOCAL_APIC_BUS_KHZ / 1000, 0);
+		break;
+	case AVMM_SIGNATURE_LEAF:
+		set(r, AVMM_SIGNATURE_LEAF, words[0], words[1], words[2]);
+		break;
+	default:
+		break;
+	}
+}
+
+void user_cpuid(struct vcpu *v)
+{
+	u32 leaf = (u32)v->gpr[RAX], sub = (u32)v->gpr[RCX], i;
+	const struct cpuid_row *row = find(leaf, sub);
+	u64 r[4] = { 0, 0, 0, 0 };
+
+	if (row) {
+		cpuid(leaf, sub, r);
+		for (i = 0; i < 4; i++)
+			r[i] = (r[i] & row->pass[i]) | row->set[i];
+	}
+	compute(leaf, sub, r);
+	v->gpr[RAX] = r[0];
+	v->gpr[RBX] = r[1];
+	v->gpr[RCX] = r[2];
+	v->gpr[RDX] = r[3];
+}
+
+/* x87 always, AVX only with SSE, AVX-512's three only together; nothing that the service has not enabled. */
+bool core_user_xcr0(struct vcpu *v, u64 value)
+{
+	(void)v;
+	return !(value & ~user.xcr0_mask);
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The world switch. State that is the same on both sides costs a compare and no write. The state of the FPU is switched
+ * as a whole under the service's XCR0, which is the most that the user may enable: so no register of one side is ever
+ * left to the other.
+ */
+#include <avmm/x86.h>
+#include <vmx/root/insn.h>
+#include <vmx/root/switch.h>
+#include <vmx/vmcs.h>
+
+#define MXCSR_RESET	0x1f80
+#define MXCSR_AT	24
+#define DR6_RESET	0xffff0ff0
+#define NO_MSR		0
+
+static const u32 msr_table[SWITCH_MSRS] = {
+	0xc0000102,	/* KERNEL_GS_BASE */
+	0xc0000081,	/* STAR */
+	0xc0000082,	/* LSTAR */
+	0xc0000083,	/* CSTAR */
+	0xc0000084,	/* FMASK */
+	0xc0000103,	/* TSC_AUX */
+	0x48,		/* SPEC_CTRL */
+	0x122,		/* TSX_CTRL */
+	0xe1,		/* UMWAIT_CONTROL */
+	0x33,		/* TEST_CTRL */
+	0x1c4,		/* XFD */
+	0x1c5,		/* XFD_ERR */
+};
+
+static struct {
+	u32 msr[SWITCH_MSRS];	/* those that this CPU has, packed; the others NO_MSR at the end */
+	u32 count;
+	u64 xcr0;
+	bool xsaves;
+} present;
+
+static u64 xgetbv(u32 index)
+{
+	u32 low, high;
+
+	asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(index));
+	return (u64)high << 32 | low;
+}
+
+static void xsetbv(u64 value)
+{
+	asm volatile("xsetbv" : : "c"(0), "a"((u32)value), "d"((u32)(value >> 32)));
+}
+
+static void xsave(u8 *area)
+{
+	asm volatile("xsave64 (%0)" : : "r"(area), "a"(~0u), "d"(~0u) : "memory");
+}
+
+static void xrstor(const u8 *area)
+{
+	asm volatile("xrstor64 (%0)" : : "r"(area), "a"(~0u), "d"(~0u) : "memory");
+}
+
+u32 switch_xsave_size(void)
+{
+	u64 r[4];
+
+	cpuid(0xd, 0, r);
+	return r[1];
+}
+
+void switch_init(struct world *service, u64 *mask)
+{
+	u32 i;
+	u64 value;
+
+	present.count = 0;
+	for (i = 0; i < SWITCH_MSRS; i++)
+		if (rdmsr_safe(msr_table[i], &value))
+			present.msr[present.count++] = msr_table[i];
+	present.xcr0 = xgetbv(0);
+	service->xcr0 = present.xcr0;
+	*mask = present.xcr0;
+}
+
+void switch_reset(struct world *w)
+{
+	u32 i;
+
+	w->xcr0 = 1;
+	w->cr2 = 0;
+	w->dr6 = DR6_RESET;
+	for (i = 0; i < 4; i++)
+		w->dr[i] = 0;
+	for (i = 0; i < SWITCH_MSRS; i++)
+		w->msr[i] = 0;
+	for (i = 0; i < switch_xsave_size(); i++)
+		((volatile u8 *)w->xsave)[i] = 0;
+	*(u32 *)(w->xsave + MXCSR_AT) = MXCSR_RESET;
+}
+
+static void switch_msrs(struct world *from, const struct world *to)
+{
+	u32 i;
+
+	for (i = 0; i < present.count; i++) {
+		from->msr[i] = rdmsr(present.msr[i]);
+		if (from->msr[i] != to->msr[i])
+			wrmsr(present.msr[i], to->msr[i]);
+	}
+}
+
+static void switch_fpu(struct world *from, const struct world *to)
+{
+	from->xcr0 = xgetbv(0);
+	if (from->xcr0 != present.xcr0)
+		xsetbv(present.xcr0);
+	xsave(from->xsave);
+	xrstor(to->xsave);
+	if (to->xcr0 != present.xcr0)
+		xsetbv(to->xcr0);
+}
+
+#define XMM_AT	160	/* in the legacy area, 16 bytes each */
+#define XMM_COUNT	16
+#define SSE_STATE	2u
+
+/* Only the SSE component: the save area is the world's own and not in use while it is in the CPU. */
+static void xmm_area(struct world *w, bool load)
+{
+	if (load)
+		asm volatile("xrstor64 (%0)" : : "r"(w->xsave), "a"(SSE_STATE), "d"(0) : "memory");
+	else
+		asm volatile("xsave64 (%0)" : : "r"(w->xsave), "a"(SSE_STATE), "d"(0) : "memory");
+}
+
+void switch_get_xmm(struct world *w, unsigned int reg, u64 value[2])
+{
+	const u64 *xmm = (const u64 *)(w->xsave + XMM_AT) + 2 * (reg % XMM_COUNT);
+
+	xmm_area(w, false);
+	value[0] = xmm[0];
+	value[1] = xmm[1];
+}
+
+void switch_set_xmm(struct world *w, unsigned int reg, const u64 value[2])
+{
+	u64 *xmm = (u64 *)(w->xsave + XMM_AT) + 2 * (reg % XMM_COUNT);
+	u64 *xstate_bv = (u64 *)(w->xsave + 512);
+
+	xmm_area(w, false);
+	xmm[0] = value[0];
+	xmm[1] = value[1];
+	*xstate_bv |= SSE_STATE;
+	xmm_area(w, true);
+}
+
+#define SWITCH_DR(n) do {						\
+	asm volatile("mov %%dr" #n ", %0" : "=r"(from->dr[n]));		\
+	if (from->dr[n] != to->dr[n])					\
+		asm volatile("mov %0, %%dr" #n : : "r"(to->dr[n]));	\
+} while (0)
+
+static void switch_debug(struct world *from, const struct world *to)
+{
+	SWITCH_DR(0);
+	SWITCH_DR(1);
+	SWITCH_DR(2);
+	SWITCH_DR(3);
+	asm volatile("mov %%dr6, %0" : "=r"(from->dr6));
+	if (from->dr6 != to->dr6)
+		asm volatile("mov %0, %%dr6" : : "r"(to->dr6));
+}
+
+void vmx_switch(struct cpu *cpu, struct vcpu *to)
+{
+	struct world *from = cpu->current->world;
+
+	asm volatile("mov %%cr2, %0" : "=r"(from->cr2));
+	switch_msrs(from, to->world);
+	switch_fpu(from, to->world);
+	switch_debug(from, to->world);
+	asm volatile("mov %0, %%cr2" : : "r"(to->world->cr2));
+	asm volatile("vmptrld %0" : : "m"(to->vmcs_phys) : "cc", "memory");
+	cpu->current = to;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The world switch: what the two partitions of the shared CPU both use and the VMCS does not hold. Names and order as
+ * in switch.c's table.
+ */
+#ifndef VMX_ROOT_SWITCH_H
+#define VMX_ROOT_SWITCH_H
+
+#include <vmx/root/cpu.h>
+
+#define SWITCH_MSRS 12
+
+struct world {
+	u64 xcr0;
+	u64 xss;
+	u64 cr2;
+	u64 dr[4];
+	u64 dr6;
+	u64 msr[SWITCH_MSRS];
+	u8 *xsave;		/* 64-byte aligned, switch_xsave_size() bytes */
+};
+
+/* Bytes of an XSAVE area that holds every component that the service has enabled. */
+u32 switch_xsave_size(void);
+
+/* On the shared CPU, once per partition: which MSRs this CPU has. mask: the service's XCR0, the user's limit. */
+void switch_init(struct world *service, u64 *mask);
+
+/* A vCPU's state as after reset: FPU, MSRs, debug registers. */
+void switch_reset(struct world *w);
+
+/* XMM registers of the world whose FPU state is in the CPU. */
+void switch_get_xmm(struct world *w, unsigned int reg, u64 value[2]);
+void switch_set_xmm(struct world *w, unsigned int reg, const u64 value[2]);
+
+/* Loads `to` and its VMCS in the place of cpu->current, which keeps its state. */
+void vmx_switch(struct cpu *cpu, struct vcpu *to);
+
+#endif

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * VM exits of a user's vCPU. Each row ends in core_user_enter(), which decides whether this vCPU is entered again and
+ * with what.
+ */
+#include <vmx/root/instr.h>
+#include <vmx/root/root.h>
+#include <vmx/root/upcalls.h>
+#include <vmx/vmcs.h>
+
+#define IO_SIZE(q)	(((q) & 7) + 1)
+#define IO_IN(q)	((q) & (1u << 3))
+#define IO_STRING(q)	((q) & (1u << 4))
+#define IO_PORT(q)	(((q) >> 16) & 0xffff)
+
+static void exit_event(struct vcpu *v)
+{
+	vmx_exit_exception_nmi(v);
+	core_service_wanted(v);
+}
+
+static void exit_external_interrupt(struct vcpu *v)
+{
+	core_service_wanted(v);
+}
+
+static void exit_hlt(struct vcpu *v)
+{
+	vmx_skip_instruction();
+	core_user_halt(v);
+}
+
+static u64 merge(u64 old, u64 value, u32 size)
+{
+	u64 mask = size == 1 ? 0xff : 0xffff;
+
+	/* a 32-bit destination clears the upper half */
+	return size == 4 ? value : (old & ~mask) | (value & mask);
+}
+
+static void exit_io(struct vcpu *v)
+{
+	u64 q = vmread(VMCS_EXIT_QUALIFICATION);
+	u64 value;
+
+	if (IO_STRING(q)) {
+		if (!core_io_string(v, q))
+			vmx_inject_gp(v);
+		return;
+	}
+	value = core_io(v, IO_PORT(q), IO_SIZE(q), !IO_IN(q), v->gpr[RAX]);
+	if (IO_IN(q))
+		v->gpr[RAX] = merge(v->gpr[RAX], value, IO_SIZE(q));
+	vmx_skip_instruction();
+}
+
+static void exit_window(struct vcpu *v)
+{
+	core_user_window(v);
+}
+
+static void exit_nothing(struct vcpu *v)
+{
+	/* what there is to do is done on the way to the next entry */
+	(void)v;
+}
+
+#define USER(handler) static void user_##handler(struct vcpu *v) { handler(v); core_user_enter(v); }
+
+USER(exit_event)
+USER(exit_external_interrupt)
+USER(core_triple_fault)
+USER(exit_window)
+USER(vmx_exit_cpuid)
+USER(exit_hlt)
+USER(vmx_exit_invd)
+USER(vmx_inject_ud)
+USER(vmx_inject_gp)
+USER(vmx_exit_cr_access)
+USER(exit_io)
+USER(vmx_exit_rdmsr)
+USER(vmx_exit_wrmsr)
+USER(exit_nothing)
+USER(vmx_exit_ept_violation)
+USER(core_timer)
+USER(vmx_exit_xsetbv)
+USER(vmx_exit_unknown)
+
+void (*const vmx_user_exits[EXIT_ROWS])(struct vcpu *v) = {
+	[0 ... EXIT_ROWS - 1]		= user_vmx_exit_unknown,
+	[VMX_REASON_EXCEPTION_NMI]	= user_exit_event,
+	[VMX_REASON_EXTERNAL_INTERRUPT]	= user_exit_external_interrupt,
+	[VMX_REASON_TRIPLE_FAULT]	= user_core_triple_fault,
+	/* on the shared CPU an INIT is for the machine: it stays pending until the service runs */
+	[VMX_REASON_INIT]		= user_exit_external_interrupt,
+	[VMX_REASON_INTERRUPT_WINDOW]	= user_exit_window,
+	[VMX_REASON_NMI_WINDOW]		= user_exit_external_interrupt,
+	[VMX_REASON_TASK_SWITCH]	= user_vmx_inject_gp,
+	[VMX_REASON_CPUID]		= user_vmx_exit_cpuid,
+	[VMX_REASON_GETSEC]		= user_vmx_inject_ud,
+	[VMX_REASON_HLT]		= user_exit_hlt,
+	[VMX_REASON_INVD]		= user_vmx_exit_invd,
+	[VMX_REASON_RDPMC]		= user_vmx_inject_gp,
+	[VMX_REASON_VMCALL]		= user_vmx_inject_ud,
+	[VMX_REASON_VMCLEAR]		= user_vmx_inject_ud,
+	[VMX_REASON_VMLAUNCH]		= user_vmx_inject_ud,
+	[VMX_REASON_VMPTRLD]		= user_vmx_inject_ud,
+	[VMX_REASON_VMPTRST]		= user_vmx_inject_ud,
+	[VMX_REASON_VMREAD]		= user_vmx_inject_ud,
+	[VMX_REASON_VMRESUME]		= user_vmx_inject_ud,
+	[VMX_REASON_VMWRITE]		= user_vmx_inject_ud,
+	[VMX_REASON_VMXOFF]		= user_vmx_inject_ud,
+	[VMX_REASON_VMXON]		= user_vmx_inject_ud,
+	[VMX_REASON_CR_ACCESS]		= user_vmx_exit_cr_access,
+	[VMX_REASON_IO]			= user_exit_io,
+	[VMX_REASON_RDMSR]		= user_vmx_exit_rdmsr,
+	[VMX_REASON_WRMSR]		= user_vmx_exit_wrmsr,
+	[VMX_REASON_MWAIT]		= user_vmx_inject_ud,
+	[VMX_REASON_MONITOR]		= user_vmx_inject_ud,
+	[VMX_REASON_TPR_BELOW]		= user_exit_nothing,
+	[VMX_REASON_EPT_VIOLATION]	= user_vmx_exit_ept_violation,
+	[VMX_REASON_EPT_MISCONFIG]	= vmx_exit_ept_misconfig,
+	[VMX_REASON_INVEPT]		= user_vmx_inject_ud,
+	[VMX_REASON_PREEMPTION_TIMER]	= user_core_timer,
+	[VMX_REASON_INVVPID]		= user_vmx_inject_ud,
+	[VMX_REASON_WBINVD]		= user_vmx_exit_invd,
+	[VMX_REASON_XSETBV]		= user_vmx_exit_xsetbv,
+	[VMX_REASON_VMFUNC]		= user_vmx_inject_ud,
+};

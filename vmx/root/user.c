@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The VMCS of a user's vCPU. The host state is the service's, read from the VMCS that is loaded; the controls are what
+ * this CPU must have, plus what we want, minus what it cannot (Intel SDM volume 3, appendix A).
+ */
+#include <avmm/x86.h>
+#include <vmx/root/insn.h>
+#include <vmx/root/root.h>
+#include <vmx/root/user.h>
+
+#define MSR_VMX_MISC		0x485
+#define MSR_VMX_PROC2		0x48b
+#define MSR_VMX_TRUE_PIN	0x48d	/* then processor, exit, entry */
+
+#define WANT_PIN	(VMX_PIN_EXTERNAL_INTERRUPT | VMX_PIN_NMI | VMX_PIN_VIRTUAL_NMI | VMX_PIN_PREEMPTION_TIMER)
+#define WANT_PROC	(VMX_PROC_TSC_OFFSETTING | VMX_PROC_HLT | VMX_PROC_MWAIT | VMX_PROC_RDPMC | VMX_PROC_TPR_SHADOW | \
+			 VMX_PROC_IO | VMX_PROC_MSR_BITMAPS | VMX_PROC_MONITOR | VMX_PROC_SECONDARY)
+#define WANT_PROC2	(VMX_PROC2_EPT | VMX_PROC2_VPID | VMX_PROC2_UNRESTRICTED)
+#define LIKE_PROC2	(VMX_PROC2_RDTSCP | VMX_PROC2_INVPCID | VMX_PROC2_XSAVES)
+
+#define CR0_START	(AVMM_CR0_PE | AVMM_CR0_ET | AVMM_CR0_NE | AVMM_CR0_WP | AVMM_CR0_PG)
+/* bits that turn on what a user's vCPU does not have, or what the switch does not carry: refused as reserved */
+#define CR4_NOT_USERS	(AVMM_CR4_SMXE | AVMM_CR4_CET | AVMM_CR4_PKS | AVMM_CR4_FRED)
+#define PAT_RESET	0x0007040600070406ull
+#define RESET_DR7	0x400
+#define AR_CODE64	0xa09b
+#define AR_DATA		0xc093
+#define AR_BUSY_TSS	0x8b
+#define FLAT_LIMIT	0xffffffffu
+#define RFLAGS_IF	(1u << 9)
+#define BITMAP_WRITE	2048
+#define BITMAP_HIGH	1024
+
+static bool allowed(u32 msr, u32 bits)
+{
+	return !(bits & ~(rdmsr(msr) >> 32));
+}
+
+static u32 adjust(u32 msr, u32 bits)
+{
+	u64 cap = rdmsr(msr);
+
+	return (bits | (u32)cap) & (u32)(cap >> 32);
+}
+
+const char *user_lacks(void)
+{
+	if (!allowed(MSR_VMX_TRUE_PIN, VMX_PIN_PREEMPTION_TIMER))
+		return "VMX-preemption timer";
+	if (!allowed(MSR_VMX_TRUE_PIN, WANT_PIN))
+		return "external-interrupt exiting";
+	if (!allowed(MSR_VMX_TRUE_PIN + 1, VMX_PROC_TPR_SHADOW))
+		return "use TPR shadow";
+	if (!allowed(MSR_VMX_TRUE_PIN + 1, WANT_PROC))
+		return "HLT, MWAIT or I/O exiting";
+	return NULL;
+}
+
+static const u16 host_fields[] = {
+	VMCS_HOST_ES_SEL, VMCS_HOST_CS_SEL, VMCS_HOST_SS_SEL, VMCS_HOST_DS_SEL, VMCS_HOST_FS_SEL, VMCS_HOST_GS_SEL,
+	VMCS_HOST_TR_SEL, VMCS_HOST_PAT, VMCS_HOST_EFER, VMCS_HOST_SYSENTER_CS, VMCS_HOST_CR0, VMCS_HOST_CR3,
+	VMCS_HOST_CR4, VMCS_HOST_FS_BASE, VMCS_HOST_GS_BASE, VMCS_HOST_TR_BASE, VMCS_HOST_GDTR_BASE,
+	VMCS_HOST_IDTR_BASE, VMCS_HOST_SYSENTER_ESP, VMCS_HOST_SYSENTER_EIP, VMCS_HOST_RIP,
+	/* the controls that say how the host state is loaded and the guest's is kept */
+	VMCS_EXIT_CONTROLS, VMCS_ENTRY_CONTROLS,
+};
+
+#define HOST_FIELDS (sizeof(host_fields) / sizeof(host_fields[0]))
+
+static void write_zeroes(void)
+{
+	static const u16 zero[] = {
+		VMCS_EXCEPTION_BITMAP, VMCS_PF_ERROR_MASK, VMCS_PF_ERROR_MATCH, VMCS_CR3_TARGET_COUNT,
+		VMCS_ENTRY_INTR_INFO, VMCS_EXIT_MSR_STORE_COUNT, VMCS_ENTRY_MSR_LOAD_COUNT,
+		VMCS_EXIT_MSR_LOAD_COUNT, VMCS_TPR_THRESHOLD, VMCS_GUEST_DEBUGCTL, VMCS_GUEST_SYSENTER_CS,
+		VMCS_GUEST_SYSENTER_ESP, VMCS_GUEST_SYSENTER_EIP, VMCS_GUEST_INTERRUPTIBILITY,
+		VMCS_GUEST_ACTIVITY, VMCS_GUEST_PENDING_DEBUG, VMCS_GUEST_RSP, VMCS_GUEST_IDTR_BASE,
+		VMCS_GUEST_IDTR_LIMIT, VMCS_CR4_SHADOW,
+	};
+	unsigned int i;
+
+	for (i = 0; i < sizeof(zero) / sizeof(zero[0]); i++)
+		vmwrite(zero[i], 0);
+}
+
+static void write_segments(const struct user_setup *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < 8; i++) {
+		bool data = i < 6 && i != 1;
+
+		vmwrite(VMCS_GUEST_ES_SEL + 2 * i, i == 1 ? AVMM_SEL_CS : data ? AVMM_SEL_DS : 0);
+		vmwrite(VMCS_GUEST_ES_BASE + 2 * i, 0);
+		vmwrite(VMCS_GUEST_ES_LIMIT + 2 * i, i < 6 ? FLAT_LIMIT : 0xffff);
+		vmwrite(VMCS_GUEST_ES_AR + 2 * i,
+			i == 1 ? AR_CODE64 : data ? AR_DATA : i == 6 ? VMX_AR_UNUSABLE : AR_BUSY_TSS);
+	}
+	vmwrite(VMCS_GUEST_GDTR_BASE, s->gdt_base);
+	vmwrite(VMCS_GUEST_GDTR_LIMIT, s->gdt_limit);
+}
+
+static void write_registers(const struct user_setup *s)
+{
+	vmwrite(VMCS_GUEST_CR0, CR0_START);
+	vmwrite(VMCS_CR0_MASK, AVMM_CR0_NE);
+	vmwrite(VMCS_CR0_SHADOW, CR0_START);
+	vmwrite(VMCS_GUEST_CR3, s->cr3);
+	vmwrite(VMCS_GUEST_CR4, AVMM_CR4_PAE | AVMM_CR4_VMXE);
+	vmwrite(VMCS_CR4_MASK, CR4_NOT_USERS | AVMM_CR4_VMXE);
+	vmwrite(VMCS_GUEST_EFER, AVMM_EFER_LME | AVMM_EFER_LMA);
+	vmwrite(VMCS_GUEST_PAT, PAT_RESET);
+	vmwrite(VMCS_GUEST_DR7, RESET_DR7);
+	vmwrite(VMCS_GUEST_RFLAGS, 2);
+	vmwrite(VMCS_GUEST_RIP, s->rip);
+	vmwrite(VMCS_LINK_POINTER, ~0ull);
+}
+
+static void write_controls(const struct vcpu *v, const struct user_setup *s)
+{
+	vmwrite(VMCS_PIN_CONTROLS, adjust(MSR_VMX_TRUE_PIN, WANT_PIN));
+	vmwrite(VMCS_PROC_CONTROLS, adjust(MSR_VMX_TRUE_PIN + 1, WANT_PROC));
+	vmwrite(VMCS_PROC_CONTROLS2, adjust(MSR_VMX_PROC2, WANT_PROC2 | LIKE_PROC2));
+	vmwrite(VMCS_EPTP, s->eptp);
+	vmwrite(VMCS_VPID, s->vpid);
+	vmwrite(VMCS_MSR_BITMAP, s->msr_bitmap);
+	vmwrite(VMCS_VIRTUAL_APIC, s->virtual_apic);
+	vmwrite(VMCS_TSC_OFFSET, s->tsc_offset);
+	vmwrite(VMCS_HOST_RSP, (u64)&v->gpr[16]);
+}
+
+void user_setup(struct vcpu *v, const struct user_setup *s)
+{
+	u64 host[HOST_FIELDS], now = v->cpu->current->vmcs_phys;
+	unsigned int i;
+
+	for (i = 0; i < HOST_FIELDS; i++)
+		host[i] = vmread(host_fields[i]);
+	vmclear(v->vmcs_phys);
+	asm volatile("vmptrld %0" : : "m"(v->vmcs_phys) : "cc", "memory");
+	for (i = 0; i < HOST_FIELDS; i++)
+		vmwrite(host_fields[i], host[i]);
+	vmwrite(VMCS_ENTRY_CONTROLS, vmread(VMCS_ENTRY_CONTROLS) | VMX_ENTRY_IA32E_GUEST);
+	write_zeroes();
+	write_controls(v, s);
+	write_segments(s);
+	write_registers(s);
+	invvpid(INV_SINGLE_CONTEXT, s->vpid);
+	v->launched = 0;
+	asm volatile("vmptrld %0" : : "m"(now) : "cc", "memory");
+}
+
+static void pass(u8 *bitmap, u32 number)
+{
+	u32 at = (number >> 31 ? BITMAP_HIGH : 0) + (number & 0x1fff) / 8;
+
+	bitmap[at] &= ~(1u << (number % 8));
+	bitmap[at + BITMAP_WRITE] &= ~(1u << (number % 8));
+}
+
+/* What hardware holds per VMCS, and what the world switch carries (switch.c); SPEC_CTRL and the like where present. */
+void user_msr_bitmap(u8 *bitmap)
+{
+	static const u32 passed[] = {
+		0xc0000080, 0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084, 0xc0000100, 0xc0000101, 0xc0000102,
+		0xc0000103, AVMM_MSR_SYSENTER_CS, AVMM_MSR_SYSENTER_ESP, AVMM_MSR_SYSENTER_EIP, AVMM_MSR_PAT,
+	};
+	unsigned int i;
+
+	for (i = 0; i < AVMM_PAGE_SIZE; i++)
+		((volatile u8 *)bitmap)[i] = 0xff;
+	for (i = 0; i < sizeof(passed) / sizeof(passed[0]); i++)
+		pass(bitmap, passed[i]);
+}
+
+bool user_can_take_interrupt(void)
+{
+	return (vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF) &&
+	       !(vmread(VMCS_GUEST_INTERRUPTIBILITY) & (VMX_BLOCKING_STI | VMX_BLOCKING_MOV_SS)) &&
+	       !(vmread(VMCS_ENTRY_INTR_INFO) & VMX_EVENT_VALID);
+}
+
+void user_inject_interrupt(u8 vector)
+{
+	vmwrite(VMCS_ENTRY_INTR_INFO, VMX_EVENT_VALID | vector);
+}
+
+void user_want_window(bool on)
+{
+	u64 old = vmread(VMCS_PROC_CONTROLS);
+	u64 new = on ? old | VMX_PROC_INTERRUPT_WINDOW : old & ~(u64)VMX_PROC_INTERRUPT_WINDOW;
+
+	if (new != old)
+		vmwrite(VMCS_PROC_CONTROLS, new);
+}
+
+void user_set_timer(u64 ticks)
+{
+	u64 value = ticks >> (rdmsr(MSR_VMX_MISC) & 31);
+
+	vmwrite(VMCS_PREEMPTION_TIMER, value < FLAT_LIMIT ? value : FLAT_LIMIT);
+}
+
+void service_share(bool on)
+{
+	u64 pin = vmread(VMCS_PIN_CONTROLS), proc = vmread(VMCS_PROC_CONTROLS);
+
+	if (on) {
+		pin |= VMX_PIN_PREEMPTION_TIMER;
+		proc |= VMX_PROC_HLT | VMX_PROC_MWAIT;
+	} else {
+		pin &= ~(u64)VMX_PIN_PREEMPTION_TIMER;
+		proc &= ~(u64)(VMX_PROC_HLT | VMX_PROC_MWAIT);
+	}
+	vmwrite(VMCS_PIN_CONTROLS, pin);
+	vmwrite(VMCS_PROC_CONTROLS, proc);
+}
+
+bool service_interruptible(void)
+{
+	return vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* VMCS of a user's vCPU. */
+#ifndef VMX_ROOT_USER_H
+#define VMX_ROOT_USER_H
+
+#include <vmx/root/cpu.h>
+
+struct user_setup {
+	u64 eptp;
+	u64 msr_bitmap;		/* physical */
+	u64 virtual_apic;	/* physical: the local APIC's page */
+	u64 vpid;
+	u64 tsc_offset;
+	/* the start: 64-bit mode, flat segments, interrupts off */
+	u64 rip;
+	u64 cr3;
+	u64 gdt_base;
+	u64 gdt_limit;
+};
+
+/* The name of the first control that this CPU lacks for a user partition, NULL: none. */
+const char *user_lacks(void);
+
+/* Fills in v's VMCS. On the CPU that will run it, in root operation; the current VMCS stays. */
+void user_setup(struct vcpu *v, const struct user_setup *setup);
+
+/* The MSR bitmap of a user: everything exits but what is switched or in the VMCS. */
+void user_msr_bitmap(u8 *bitmap);
+
+/* Of the current VMCS, which is a user's. */
+bool user_can_take_interrupt(void);
+void user_inject_interrupt(u8 vector);
+void user_want_window(bool on);
+void user_set_timer(u64 ticks);		/* of the TSC from the next entry on */
+
+/* Of the current VMCS, which is the service's: do HLT, MWAIT and the timer exit? */
+void service_share(bool on);
+bool service_interruptible(void);
+
+#endif

@@ -184,6 +184,14 @@ static void pirq_routing(void **state)
 	pci_set_intx(&pci, PCI_DEVFN(7, 2), 4, false);
 	assert_false(lines.level[10]);
 	pci_set_intx(&pci, PCI_DEVFN(30, 7), 1, true);	/* nobody */
+	set(PCI_DEV_ISA, 0x63, 1, 5);
+	pci_set_intx(&pci, PCI_DEVFN(3, 0), 4, true);	/* two lines at once, of one function and of two */
+	pci_set_intx(&pci, PCI_DEVFN(3, 0), 2, true);
+	assert_true(lines.level[5]);
+	assert_true(lines.level[10]);
+	pci_set_intx(&pci, PCI_DEVFN(3, 0), 4, false);
+	pci_set_intx(&pci, PCI_DEVFN(7, 2), 1, true);
+	assert_true(lines.level[5]);
 	set(PCI_DEV_ISA, 0x60, 4, 0xffffffff);
 	assert_int_equal(get(PCI_DEV_ISA, 0x60, 4), 0x8f8f8f8f);
 }
@@ -255,7 +263,12 @@ static void reset_register(void **state)
 	assert_int_equal(resets, 1);
 	assert_int_equal(in(0xcf9), 0x02);
 	bus_write(&ports, 0xcf8, 4, 0x80000600, 0);	/* the address register: no reset */
+	bus_write(&ports, 0xcf8, 2, 0x0600, 0);
+	bus_write(&ports, 0xcf9, 2, 0x0006, 0);
+	out(0xcfa, 0x06);
 	assert_int_equal(resets, 1);
+	assert_int_equal(bus_read(&ports, 0xcf9, 2, 0), 0xffff);
+	assert_int_equal(in(0xcfa), 0xff);
 }
 
 static void functions_can_be_added(void **state)

@@ -390,6 +390,91 @@ static void icw1_resets(void **state)
 	assert_int_equal(pic_ack(&pic), 0x0c);
 }
 
+static void icw1_resets_modes(void **state)
+{
+	(void)state;
+	start(0x13);
+	out(0x20, 0x80);
+	out(0x20, 0x0b);
+	out(0x20, 0xc3);
+	out(0x20, 0x10);			/* no ICW4: all that it says is off */
+	out(0x21, 0x30);
+	out(0x21, 0x04);
+	pulse(7);
+	assert_int_equal(in(0x20), 0x80);	/* IRR is what is read */
+	pulse(0);
+	assert_int_equal(pic_ack(&pic), 0x30);
+	assert_int_equal(isr(0x20), 1);		/* no automatic EOI */
+	pulse(8);
+	assert_false(intr);
+	out(0x20, 0x20);
+	assert_int_equal(pic_ack(&pic), 0x40 - 8);
+	pulse(12);
+	assert_false(intr);
+	pulse(8);
+	assert_false(intr);			/* not fully nested */
+	start(3);
+	out(0x20, 0x11);
+	out(0x21, 0x30);
+	out(0x21, 0x04);
+	out(0x21, 0x03);			/* automatic EOI again, but without rotation */
+	pulse(0);
+	pic_ack(&pic);
+	pulse(0);
+	pulse(5);
+	assert_int_equal(pic_ack(&pic), 0x30);
+}
+
+/* Input 0 is as good as any. */
+static void eoi_of_irq0(void **state)
+{
+	(void)state;
+	start(1);
+	pulse(0);
+	pic_ack(&pic);
+	out(0x20, 0xa0);		/* with rotation: 1 is the highest now */
+	assert_int_equal(done[0], 1);
+	pulse(0);
+	pulse(1);
+	assert_int_equal(pic_ack(&pic), 0x31);
+	out(0x20, 0x20);
+	pic_ack(&pic);
+	out(0x20, 0x60);
+	assert_int_equal(done[0], 2);
+	out(0x20, 0xa0);		/* nothing in service: nothing rotates */
+	out(0x20, 0x20);
+	assert_int_equal(done[0] + done[1], 3);
+	pulse(0);
+	pulse(1);
+	assert_int_equal(pic_ack(&pic), 0x31);
+	out(0x20, 0xe3);		/* 3 becomes the lowest */
+	out(0x20, 0x61);
+	pulse(3);
+	pulse(4);
+	assert_int_equal(pic_ack(&pic), 0x34);
+	out(0x20, 0x64);
+	out(0x20, 0xc2);		/* set priority: 3 is the highest again */
+	pulse(2);
+	assert_int_equal(pic_ack(&pic), 0x33);
+}
+
+static void both_chips_request(void **state)
+{
+	(void)state;
+	start(1);
+	pulse(5);
+	pulse(9);
+	pulse(1);
+	assert_int_equal(irr(0x20), 0x26);
+	assert_int_equal(pic_ack(&pic), 0x31);
+	out(0x20, 0x20);
+	assert_int_equal(pic_ack(&pic), 0x39);
+	assert_int_equal(irr(0x20), 0x20);
+	out(0xa0, 0x20);
+	out(0x20, 0x20);
+	assert_int_equal(pic_ack(&pic), 0x35);
+}
+
 static void short_initialisations(void **state)
 {
 	(void)state;
@@ -431,7 +516,9 @@ int main(void)
 		cmocka_unit_test(mask_withdraws_request), cmocka_unit_test(auto_eoi), cmocka_unit_test(rotation),
 		cmocka_unit_test(rotation_in_auto_eoi), cmocka_unit_test(special_mask_mode),
 		cmocka_unit_test(poll_acknowledges), cmocka_unit_test(register_choice_is_kept),
-		cmocka_unit_test(icw1_resets), cmocka_unit_test(short_initialisations),
+		cmocka_unit_test(icw1_resets),
+		cmocka_unit_test(icw1_resets_modes), cmocka_unit_test(eoi_of_irq0),
+		cmocka_unit_test(both_chips_request), cmocka_unit_test(short_initialisations),
 		cmocka_unit_test(reset_keeps_lines_only),
 	};
 

@@ -128,6 +128,10 @@ static void status_bits_clear_one_by_one(void **state)
 	pm_power_button(&pm, now);
 	now += 10 * SECOND;
 	assert_int_equal(get(0), 0x101);
+	set(0, 0x101);
+	now += 10 * SECOND;
+	pm_power_button(&pm, now);
+	assert_int_equal(get(0), 0x101);
 	bus_write(&ports, BASE + 1, 1, 0xff, now);
 	assert_int_equal(get(0), 0x001);
 	out(BASE, 0xfe);
@@ -163,8 +167,11 @@ static void acpi_mode(void **state)
 	set(2, 0x100);
 	pm_power_button(&pm, now);
 	assert_false(lines.level[9]);
+	set(4, 0x0402);
+	out(0xb3, PM_ACPI_ENABLE);		/* the other register */
+	assert_int_equal(get(4), 0x0402);
 	out(0xb2, PM_ACPI_ENABLE);
-	assert_int_equal(get(4), 1);
+	assert_int_equal(get(4), 0x0403);
 	assert_true(lines.level[9]);
 	out(0xb2, PM_ACPI_DISABLE);
 	assert_false(lines.level[9]);
@@ -194,12 +201,15 @@ static void sleep_types(void **state)
 {
 	(void)state;
 	start(true);
+	pm_power_button(&pm, now);
 	set(4, 0x2001 | 1 << 10);		/* a state that there is not: awake again at once */
 	assert_int_equal(offs, 0);
-	assert_int_equal(get(0) & 0x8000, 0x8000);
+	assert_int_equal(get(0), 0x8100);
 	assert_int_equal(get(4) & 0x2000, 0);
+	set(0, 0xffff);
 	set(4, 0x2001);
 	assert_int_equal(offs, 1);
+	assert_int_equal(get(0), 0);
 	out(BASE + 5, 0x20);			/* by bytes */
 	assert_int_equal(offs, 2);
 }

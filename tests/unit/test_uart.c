@@ -362,6 +362,15 @@ static void fifo_clear(void **state)
 	uart_rx_break(&uart, now);		/* no room: overrun */
 	assert_int_equal(in(LSR) & 0x9f, 0x03);
 	out(FCR, 0x03);
+	uart_rx_break(&uart, now);
+	type("0123456789abcdef", 16);		/* waits outside while the FIFO holds the break */
+	out(MCR, 0x10);
+	for (taken = 0; taken < 16; taken++)
+		out(THR, 'l');
+	assert_int_equal(in(LSR) & 0x9f, 0x93);	/* overrun does not hide the break */
+	out(MCR, 0);
+	taken = ntyped;
+	out(FCR, 0x03);
 	assert_int_equal(in(LSR), 0x60);
 	type("x", 1);
 	out(FCR, 0x00);				/* toggling the enable bit clears as well */
@@ -429,6 +438,33 @@ static void back_half_is_slow(void **state)
 		assert_int_equal(sent[i], (u8)i);
 }
 
+static void crosses_at_half(void **state)
+{
+	u32 i;
+
+	(void)state;
+	start();
+	out(LCR, 0x03);
+	for (i = 0; i < UART_TX_SIZE / 2 - 1; i++)
+		out(THR, 'x');
+	assert_int_equal(crossings, 0);
+	out(THR, 'x');
+	assert_int_equal(crossings, 1);
+	assert_int_equal(nsent, UART_TX_SIZE / 2);
+	out(THR, 'y');
+	out(FCR, 0x01);
+	type("a", 1);			/* of two deadlines the earlier one */
+	out(IER, 0x01);
+	run(MS - 1);
+	assert_int_equal(nsent, UART_TX_SIZE / 2);
+	run(1);
+	assert_int_equal(nsent, UART_TX_SIZE / 2 + 1);
+	out(IER, 0x02);
+	in(IIR);
+	uart_flush(&uart, now);		/* the transmitter was ready all the time: nothing new */
+	assert_int_equal(in(IIR), 0xc1);
+}
+
 static void reset_lets_the_last_words_out(void **state)
 {
 	(void)state;
@@ -439,6 +475,7 @@ static void reset_lets_the_last_words_out(void **state)
 	uart_reset(&uart, now);
 	assert_int_equal(nsent, 1);
 	assert_int_equal(in(IER), 0);
+	assert_false(uart.thre_irq);
 	assert_false(lines.level[4]);
 }
 
@@ -451,6 +488,7 @@ int main(void)
 		cmocka_unit_test(trigger_levels), cmocka_unit_test(character_timeout), cmocka_unit_test(without_fifo),
 		cmocka_unit_test(long_input), cmocka_unit_test(loopback), cmocka_unit_test(fifo_clear),
 		cmocka_unit_test(bytes_cross_in_bulk), cmocka_unit_test(back_half_is_slow),
+		cmocka_unit_test(crosses_at_half),
 		cmocka_unit_test(reset_lets_the_last_words_out),
 	};
 

@@ -19,6 +19,7 @@ static inline void lines_set(void *ctx, unsigned int irq, bool level)
 {
 	struct lines *lines = ctx;
 
+	assert_true(irq == 0 || level != lines->level[irq]);	/* only the PIT may repeat a level */
 	lines->rises[irq] += level && !lines->level[irq];
 	lines->level[irq] = level;
 }

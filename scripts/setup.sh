@@ -12,7 +12,7 @@ lab=$top/scripts/lab
 start=$SECONDS
 
 packages="build-essential bc pkg-config kmod cpio xz-utils zstd patch
-	bochsbios vgabios isolinux syslinux-common xorriso mtools grub-pc-bin grub-common
+	bochsbios vgabios isolinux syslinux-common xorriso
 	busybox-static kexec-tools
 	libcmocka-dev libnl-3-dev libnl-genl-3-dev libzydis-dev libinih-dev libjson-c-dev
 	sparse cppcheck clang clang-tidy llvm libclang-rt-14-dev shellcheck mandoc acpica-tools

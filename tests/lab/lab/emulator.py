@@ -20,6 +20,8 @@ BASE_CMDLINE = 'console=ttyS0,115200 panic=-1 quiet rdinit=/init'
 # CPUID claims another frequency than the emulated one, so that the kernel has to be told.
 STABLE_TSC = 'tsc=reliable tsc_early_khz=400000'
 
+KEEP, KEEP_SECONDS = 24, 3600       # checkpoints; what was used within the hour stays in any case
+
 running = set()
 
 
@@ -40,7 +42,7 @@ class Shape:
     mwait: bool = None          # None: only where it does not spin, that is on one CPU
     exclude: tuple = ()         # CPU features taken away
     msrs: tuple = ()            # lines of Bochs's msrs.def
-    feature_control: int = None  # written by GRUB before the kernel starts
+    feature_control: int = None  # what the BIOS puts there instead of 5
     net: bool = True
     disk: int = 0               # MiB of a disk on ata0-master
     ips: int = 400_000_000
@@ -63,11 +65,12 @@ def bochsrc(shape, run, port):
     mwait = shape.cpus == 1 if shape.mwait is None else shape.mwait
     exclude = ','.join((*shape.exclude, *(() if mwait else ('mwait',))))
     excluded = f'exclude_features="{exclude}", ' if exclude else ''
+    rom = image.BIOS if shape.feature_control is None else f'{run}/bios.bin'
     msrs = f'msrs="{run}/msrs.def", ' if shape.msrs else ''
     lines = [
         'display_library: nogui',
         f'memory: guest={shape.mem}, host={min(shape.mem, 2048)}',
-        'romimage: file=/usr/share/bochs/BIOS-bochs-latest',
+        f'romimage: file={rom}',
         'vgaromimage: file=/usr/share/vgabios/vgabios.bin',
         f'cpu: model={shape.model}, count={shape.cpus}, ips={shape.ips}, {excluded}{msrs}reset_on_triple_fault=0',
         'ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14',
@@ -119,8 +122,9 @@ class Emulator:
     def cold(self, payload=None):
         self._files(payload)
         shape = self.shape
-        loader = image.grub_cd if shape.feature_control is not None else image.boot_cd
-        loader(shape, self.run / 'boot.iso')
+        image.boot_cd(shape, self.run / 'boot.iso')
+        if shape.feature_control is not None:
+            image.bios(shape.feature_control, self.run / 'bios.bin')
         if shape.msrs:
             (self.run / 'msrs.def').write_text('\n'.join(shape.msrs) + '\n')
         if shape.disk:
@@ -144,7 +148,7 @@ class Emulator:
                 (ck / f.name).symlink_to(f)
             else:
                 shutil.copy(f, ck / f.name)
-        for name in ('boot.iso', 'msrs.def', 'disk.img'):
+        for name in ('boot.iso', 'msrs.def', 'disk.img', 'bios.bin'):
             if (checkpoint.parent / name).exists():
                 shutil.copy(checkpoint.parent / name, self.run / name)
         port = free_port()
@@ -236,6 +240,12 @@ class Emulator:
             self.log = None
         running.discard(self)
 
+    def tidy(self):
+        """Leave only the logs."""
+        shutil.rmtree(self.run / 'ck', ignore_errors=True)
+        for name in ('boot.iso', 'payload.cd', 'disk.img', 'bios.bin'):
+            (self.run / name).unlink(missing_ok=True)
+
     def last_log(self, lines=6):
         try:
             text = (self.run / 'bochs.log').read_text(errors='replace')
@@ -256,9 +266,18 @@ def locked(path):
         yield
 
 
+def _prune():
+    """Checkpoints of kernels, emulators and initramfs that are no more: the least recently used go."""
+    homes = [p for p in paths.CHECKPOINTS.glob('*') if p.is_dir()]
+    for home in sorted(homes, key=lambda p: p.stat().st_mtime)[:-KEEP]:
+        if time.time() - home.stat().st_mtime > KEEP_SECONDS:
+            shutil.rmtree(home, ignore_errors=True)
+
+
 def checkpoint(shape):
     """The directory of SHAPE's checkpoint, made by a cold boot when it is not there."""
     home = paths.CHECKPOINTS / f'{shape}-{shape.key()}'
+    _prune()
     with locked(paths.CHECKPOINTS / f'{home.name}.lock'):
         if not (home / 'ck' / 'SAVED').exists():
             shutil.rmtree(home, ignore_errors=True)

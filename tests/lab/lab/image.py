@@ -18,6 +18,7 @@ LOADED = ['ata_piix', 'sd_mod', 'sr_mod', 'e1000', 'loop', 'msr', 'cpuid', 'evde
 AVAILABLE = ['kvm_intel', 'nbd', 'null_blk', 'brd', 'ext4', 'isofs', 'vfat', 'dm_mod', 'dm_snapshot', 'dm_thin_pool',
              'pci_stub', 'uhci_hcd', 'configs', 'netconsole', 'veth', 'tun', 'xhci_pci']
 PAYLOAD_SIZE = 48 << 20
+BIOS = '/usr/share/bochs/BIOS-bochs-latest'
 
 
 def _dependencies(root):
@@ -109,19 +110,14 @@ def boot_cd(shape, out):
                        check=True, stderr=subprocess.DEVNULL)
 
 
-def grub_cd(shape, out):
-    """The same through GRUB, which can write FEATURE_CONTROL before Linux does."""
-    kernel, initramfs = base(shape.kernel)
-    with tempfile.TemporaryDirectory() as tmp:
-        tree = Path(tmp)
-        (tree / 'boot/grub').mkdir(parents=True)
-        shutil.copy(kernel, tree / 'vmlinuz')
-        shutil.copy(initramfs, tree / 'initrd')
-        (tree / 'boot/grub/grub.cfg').write_text(
-            f'insmod wrmsr\nwrmsr 0x3a {shape.feature_control:#x}\nlinux /vmlinuz {shape.full_cmdline()}\n'
-            'initrd /initrd\nboot\n')
-        subprocess.run(['grub-mkrescue', '-d', '/usr/lib/grub/i386-pc', '--locales=', '--fonts=', '--themes=',
-                        '-o', out, tree], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def bios(feature_control, out):
+    """The BIOS, which locks VT-x on by "or eax, 5" on FEATURE_CONTROL, made to put in another value."""
+    rom = Path(BIOS).read_bytes()
+    patched, places = re.subn(rb'(\xb9\x3a\x00\x00\x00\x0f\x32\x66?\x83\xc8)\x05',
+                              lambda m: m.group(1) + bytes([feature_control]), rom)
+    if places != 2:     # the boot CPU's and the others'
+        raise RuntimeError(f'{BIOS}: {places} places that set FEATURE_CONTROL')
+    out.write_bytes(patched)
 
 
 def payload_cd(root, out):

@@ -59,7 +59,7 @@ class Background:
         return Result(self.output(), status)
 
     def kill(self, sig='TERM'):
-        self.machine.run(f'kill -{sig} -- -$(cat {self.file}.pid)', check=False)
+        self.machine.run(f'kill -{sig} -$(cat {self.file}.pid)', check=False)
 
 
 class Machine:
@@ -106,6 +106,7 @@ class Machine:
     def stop(self):
         if self.emulator:
             self.emulator.kill()
+            self.emulator.tidy()
 
     def __enter__(self):
         return self.start() if self.emulator is None else self
@@ -143,7 +144,7 @@ class Machine:
         """Start COMMAND; it goes on while others run."""
         self._number += 1
         b = Background(self, self._number)
-        inner = (f'{PRELUDE}; echo $$ >{b.file}.pid; ({command}); echo $? >{b.file}.status.new; '
+        inner = (f'{PRELUDE}; trap : TERM; echo $$ >{b.file}.pid; ({command}); echo $? >{b.file}.status.new; '
                  f'mv {b.file}.status.new {b.file}.status')
         self.run(f'setsid sh -c {shlex.quote(inner)} >{b.file}.out 2>&1 &\n'
                  f'while [ ! -s {b.file}.pid ]; do sleep 0.01; done')

@@ -116,6 +116,11 @@ static void overlap_is_refused_whole(void **state)
 	assert_int_equal(ports.count, 3);
 	bus_unmap(&ports, bytes, 3, &other);
 	assert_int_equal(ports.count, 3);
+	bus_unmap(&ports, page, 1, &log);	/* another table of the same device */
+	assert_int_equal(ports.count, 3);
+	bus_unmap(&ports, bytes, 2, &log);	/* a part of the table */
+	assert_int_equal(ports.count, 1);
+	assert_true(bus_claimed(&ports, 0x110));
 	bus_unmap(&ports, bytes, 3, &log);
 	assert_int_equal(ports.count, 0);
 	assert_true(bus_map(&ports, 0x103, bytes, 3, &other));

@@ -99,6 +99,9 @@ static void mode0_counts_down_once(void **state)
 	assert_int_equal(latched(0), 0xfffe);		/* wraps and counts on */
 	assert_true(pit_next_deadline(&pit, now) == CLOCK_NEVER);
 	assert_int_equal(lines.rises[0], 1);
+	program(2, 0, 1000);			/* other channels leave the line alone */
+	out(0x41, 0);
+	assert_true(lines.level[0]);
 }
 
 static void mode0_first_byte_stops(void **state)

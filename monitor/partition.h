@@ -60,6 +60,7 @@ struct partition {
 	struct world service_world;
 	bool halted;
 	bool service_wanted;		/* an interrupt is pending for the service */
+	bool service_mwait;		/* the service waits in MWAIT, not in HLT */
 	bool resched;			/* the scheduler has to decide before the next entry */
 	u64 until;			/* TSC at which the scheduler wants to be asked again */
 	struct sched sched;

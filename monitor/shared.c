@@ -124,8 +124,12 @@ void shared_reschedule(struct cpu *cpu)
 		publish();
 	}
 	user.service_wanted = false;
-	if (cpu->current == &user.vcpu)
+	if (cpu->current == &user.vcpu) {
 		inject();
+	} else if (who == SCHED_SERVICE && user.service_mwait) {
+		user.service_mwait = false;
+		service_halt(false);
+	}
 	user.until = sched_enter(&user.sched, rdtsc());
 	user.resched = false;
 	set_timer(user.until, rdtsc());
@@ -154,20 +158,29 @@ void shared_stop(struct cpu *cpu)
 	service_share(false);
 }
 
+/*
+ * HLT, or MWAIT, whose wake-up by a store nobody sees: it ends after IDLE_LIMIT_MS at the latest. Both wait in activity
+ * state HLT. The service may have been woken by an interrupt since it was entered there, so it wakes for sched.c first.
+ */
 void core_service_idle(struct vcpu *v, bool may_wake)
 {
 	u64 now = rdtsc();
-	u64 until = may_wake ? now + (u64)IDLE_LIMIT_MS * machine.tsc_khz : SCHED_NEVER;
 
-	sched_sleep(&user.sched, SCHED_SERVICE, until, now);
+	sched_wake(&user.sched, SCHED_SERVICE, now);
+	sched_sleep(&user.sched, SCHED_SERVICE, may_wake ? now + (u64)IDLE_LIMIT_MS * machine.tsc_khz : SCHED_NEVER, now);
+	user.service_mwait = may_wake;
+	service_halt(true);
 	shared_reschedule(v->cpu);
 }
 
 void core_timer(struct vcpu *v)
 {
 	user.resched = true;
-	if (v->service)
-		shared_reschedule(v->cpu);
+	if (!v->service)
+		return;
+	if (!service_halted())
+		sched_wake(&user.sched, SCHED_SERVICE, rdtsc());
+	shared_reschedule(v->cpu);
 }
 
 /*

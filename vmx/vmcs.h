@@ -149,6 +149,7 @@
 #define VMX_PROC2_INVPCID		(1u << 12)
 #define VMX_PROC2_XSAVES		(1u << 20)
 #define VMX_EXIT_LOAD_PERF_GLOBAL_CTRL	(1u << 12)
+#define VMX_EXIT_SAVE_TIMER		(1u << 22)
 #define VMX_EXIT_LOAD_CET		(1u << 28)
 #define VMX_EXIT_LOAD_PKRS		(1u << 29)
 #define VMX_ENTRY_IA32E_GUEST		(1u << 9)

@@ -77,7 +77,6 @@ void vmx_exit_ept_misconfig(struct vcpu *v)
 static void exit_hlt(struct vcpu *v)
 {
 	vmx_skip_instruction();
-	vmwrite(VMCS_GUEST_ACTIVITY, VMX_ACTIVITY_HLT);
 	core_service_idle(v, false);
 }
 

@@ -6,9 +6,9 @@
  * cpu->event.nmi and are injected when the guest can take them. None is lost between the check before an entry and
  * the entry, because the handler also sets NMI-window exiting in the current VMCS: the entry then exits at once.
  *
- * The handler may interrupt a read-modify-write of the processor controls. Their only writer outside the handler is
- * set_window(), and it looks again after its write: an NMI that came before the write is seen by the second look, one
- * that comes after it sets the bit itself.
+ * The handler may interrupt a read-modify-write of the processor controls, or the switch to another VMCS. So every
+ * writer of the controls, and the switch, ends in vmx_recheck_events(): an NMI that came before is seen by that second
+ * look, one that comes after it sets the bit itself, in the VMCS that is then current.
  *
  * After an exit by NMI, NMIs stay blocked until the next entry (which unblocks them, Intel SDM volume 3, 27.7.1), so
  * the handler does not nest.
@@ -58,24 +58,26 @@ void vmx_root_mc(struct cpu *cpu)
 	request_window();
 }
 
+void vmx_recheck_events(struct cpu *cpu)
+{
+	barrier();
+	if (cpu->event.nmi || cpu->event.mc) {
+		cpu->event.window = 1;
+		request_window();
+	}
+}
+
+void vmx_write_proc_controls(struct cpu *cpu, u64 controls)
+{
+	vmwrite(VMCS_PROC_CONTROLS, controls);
+	vmx_recheck_events(cpu);
+}
+
 static void set_window(struct cpu *cpu)
 {
-	u64 controls;
-
-	if (cpu->event.nmi || cpu->event.mc) {
-		cpu->event.window = 1;
-		request_window();
-		return;
-	}
 	cpu->event.window = 0;
 	barrier();
-	controls = vmread(VMCS_PROC_CONTROLS) & ~(u64)VMX_PROC_NMI_WINDOW;
-	vmwrite(VMCS_PROC_CONTROLS, controls);
-	barrier();
-	if (cpu->event.nmi || cpu->event.mc) {
-		cpu->event.window = 1;
-		request_window();
-	}
+	vmx_write_proc_controls(cpu, vmread(VMCS_PROC_CONTROLS) & ~(u64)VMX_PROC_NMI_WINDOW);
 }
 
 /* Gives the guest what it can take now; asks for an exit when it can take the rest. Off the fast path. */

@@ -38,6 +38,8 @@ void vmx_reinject(void);
 void vmx_root_nmi(struct cpu *cpu);
 void vmx_root_mc(struct cpu *cpu);
 void vmx_deliver_events(struct cpu *cpu);
+void vmx_recheck_events(struct cpu *cpu);
+void vmx_write_proc_controls(struct cpu *cpu, u64 controls);
 void vmx_exit_nmi_window(struct vcpu *v);
 void vmx_exit_exception_nmi(struct vcpu *v);
 

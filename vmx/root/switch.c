@@ -6,6 +6,7 @@
  */
 #include <avmm/x86.h>
 #include <vmx/root/insn.h>
+#include <vmx/root/root.h>
 #include <vmx/root/switch.h>
 #include <vmx/vmcs.h>
 
@@ -181,4 +182,5 @@ void vmx_switch(struct cpu *cpu, struct vcpu *to)
 	asm volatile("mov %0, %%cr2" : : "r"(to->world->cr2));
 	asm volatile("vmptrld %0" : : "m"(to->vmcs_phys) : "cc", "memory");
 	cpu->current = to;
+	vmx_recheck_events(cpu);
 }

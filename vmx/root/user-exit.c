@@ -24,6 +24,13 @@ static void exit_external_interrupt(struct vcpu *v)
 	core_service_wanted(v);
 }
 
+/* The NMI handler asked for it, for the service: in this VMCS, because it was the one that ran. */
+static void exit_nmi_window(struct vcpu *v)
+{
+	vmwrite(VMCS_PROC_CONTROLS, vmread(VMCS_PROC_CONTROLS) & ~(u64)VMX_PROC_NMI_WINDOW);
+	core_service_wanted(v);
+}
+
 static void exit_hlt(struct vcpu *v)
 {
 	vmx_skip_instruction();
@@ -71,6 +78,7 @@ USER(exit_event)
 USER(exit_external_interrupt)
 USER(core_triple_fault)
 USER(exit_window)
+USER(exit_nmi_window)
 USER(vmx_exit_cpuid)
 USER(exit_hlt)
 USER(vmx_exit_invd)
@@ -94,7 +102,7 @@ void (*const vmx_user_exits[EXIT_ROWS])(struct vcpu *v) = {
 	/* on the shared CPU an INIT is for the machine: it stays pending until the service runs */
 	[VMX_REASON_INIT]		= user_exit_external_interrupt,
 	[VMX_REASON_INTERRUPT_WINDOW]	= user_exit_window,
-	[VMX_REASON_NMI_WINDOW]		= user_exit_external_interrupt,
+	[VMX_REASON_NMI_WINDOW]		= user_exit_nmi_window,
 	[VMX_REASON_TASK_SWITCH]	= user_vmx_inject_gp,
 	[VMX_REASON_CPUID]		= user_vmx_exit_cpuid,
 	[VMX_REASON_GETSEC]		= user_vmx_inject_ud,

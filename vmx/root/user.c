@@ -191,7 +191,7 @@ void user_want_window(bool on)
 	u64 new = on ? old | VMX_PROC_INTERRUPT_WINDOW : old & ~(u64)VMX_PROC_INTERRUPT_WINDOW;
 
 	if (new != old)
-		vmwrite(VMCS_PROC_CONTROLS, new);
+		vmx_write_proc_controls(this_cpu(), new);
 }
 
 void user_set_timer(u64 ticks)
@@ -201,22 +201,37 @@ void user_set_timer(u64 ticks)
 	vmwrite(VMCS_PREEMPTION_TIMER, value < FLAT_LIMIT ? value : FLAT_LIMIT);
 }
 
+/* The timer's rest is saved at exits, where the CPU can: exits that do not decide then need not set it anew. */
 void service_share(bool on)
 {
-	u64 pin = vmread(VMCS_PIN_CONTROLS), proc = vmread(VMCS_PROC_CONTROLS);
+	u64 pin = vmread(VMCS_PIN_CONTROLS), proc = vmread(VMCS_PROC_CONTROLS), exit = vmread(VMCS_EXIT_CONTROLS);
 
 	if (on) {
 		pin |= VMX_PIN_PREEMPTION_TIMER;
 		proc |= VMX_PROC_HLT | VMX_PROC_MWAIT;
+		if (allowed(MSR_VMX_TRUE_PIN + 2, VMX_EXIT_SAVE_TIMER))
+			exit |= VMX_EXIT_SAVE_TIMER;
 	} else {
 		pin &= ~(u64)VMX_PIN_PREEMPTION_TIMER;
 		proc &= ~(u64)(VMX_PROC_HLT | VMX_PROC_MWAIT);
+		exit &= ~(u64)VMX_EXIT_SAVE_TIMER;
 	}
 	vmwrite(VMCS_PIN_CONTROLS, pin);
-	vmwrite(VMCS_PROC_CONTROLS, proc);
+	vmwrite(VMCS_EXIT_CONTROLS, exit);
+	vmx_write_proc_controls(this_cpu(), proc);
 }
 
 bool service_interruptible(void)
 {
 	return vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF;
+}
+
+void service_halt(bool on)
+{
+	vmwrite(VMCS_GUEST_ACTIVITY, on ? VMX_ACTIVITY_HLT : VMX_ACTIVITY_ACTIVE);
+}
+
+bool service_halted(void)
+{
+	return vmread(VMCS_GUEST_ACTIVITY) == VMX_ACTIVITY_HLT;
 }

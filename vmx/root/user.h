@@ -36,5 +36,8 @@ void user_set_timer(u64 ticks);		/* of the TSC from the next entry on */
 /* Of the current VMCS, which is the service's: do HLT, MWAIT and the timer exit? */
 void service_share(bool on);
 bool service_interruptible(void);
+/* Its activity state: HLT, where interrupts wake it, or active. */
+void service_halt(bool on);
+bool service_halted(void);
 
 #endif

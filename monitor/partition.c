@@ -157,7 +157,6 @@ static void start_vcpu(struct cpu *cpu)
 		.msr_bitmap = monitor_phys(user.msr_bitmap),
 		.virtual_apic = monitor_phys(user.lapic_page),
 		.vpid = USER_VPID,
-		.tsc_offset = user.time_offset,
 		.rip = c->rip,
 		.cr3 = c->cr3,
 		.gdt_base = c->gdt_base,

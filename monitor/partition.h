@@ -51,6 +51,7 @@ struct partition {
 	struct platform platform;
 	u64 device_deadline;		/* guest time at which a device wants to be called */
 	u64 time_offset;		/* guest time = TSC + this */
+	u64 tsc_delta;			/* what the guest has added to its TSC */
 	u64 paused_at;			/* guest time, while paused */
 	u64 *lapic_page;
 	u8 *msr_bitmap;

@@ -119,6 +119,7 @@ void shared_reschedule(struct cpu *cpu)
 	if (who == SCHED_USER && cpu->current != &user.vcpu) {
 		user.page->switches++;
 		vmx_switch(cpu, &user.vcpu);
+		user_set_tsc_offset(user.time_offset + user.tsc_delta);
 	} else if ((who != SCHED_USER || user.service_wanted) && cpu->current == &user.vcpu) {
 		vmx_switch(cpu, &cpu->service);
 		publish();

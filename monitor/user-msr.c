@@ -135,10 +135,9 @@ bool user_rdmsr(struct vcpu *v, u32 number, u64 *value)
 /* The guest moves its own view of the TSC; the partition's time does not move. */
 static void write_tsc(u64 value)
 {
-	u64 offset = value - rdtsc();
-
-	vmwrite(VMCS_TSC_OFFSET, offset);
-	lapic_set_tsc_offset(&user.platform.lapic, offset - user.time_offset, partition_now());
+	user.tsc_delta = value - partition_now();
+	vmwrite(VMCS_TSC_OFFSET, user.time_offset + user.tsc_delta);
+	lapic_set_tsc_offset(&user.platform.lapic, user.tsc_delta, partition_now());
 }
 
 bool user_wrmsr(struct vcpu *v, u32 number, u64 value)

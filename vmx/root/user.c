@@ -20,7 +20,8 @@
 
 #define CR0_START	(AVMM_CR0_PE | AVMM_CR0_ET | AVMM_CR0_NE | AVMM_CR0_WP | AVMM_CR0_PG)
 /* bits that turn on what a user's vCPU does not have, or what the switch does not carry: refused as reserved */
-#define CR4_NOT_USERS	(AVMM_CR4_SMXE | AVMM_CR4_CET | AVMM_CR4_PKS | AVMM_CR4_FRED)
+#define CR4_UINTR	(1ul << 25)
+#define CR4_NOT_USERS	(AVMM_CR4_LA57 | CR4_UINTR | AVMM_CR4_SMXE | AVMM_CR4_CET | AVMM_CR4_PKS | AVMM_CR4_FRED)
 #define PAT_RESET	0x0007040600070406ull
 #define RESET_DR7	0x400
 #define AR_CODE64	0xa09b
@@ -125,7 +126,7 @@ static void write_controls(const struct vcpu *v, const struct user_setup *s)
 	vmwrite(VMCS_VPID, s->vpid);
 	vmwrite(VMCS_MSR_BITMAP, s->msr_bitmap);
 	vmwrite(VMCS_VIRTUAL_APIC, s->virtual_apic);
-	vmwrite(VMCS_TSC_OFFSET, s->tsc_offset);
+	vmwrite(VMCS_TSC_OFFSET, 0);
 	vmwrite(VMCS_HOST_RSP, (u64)&v->gpr[16]);
 }
 
@@ -140,7 +141,9 @@ void user_setup(struct vcpu *v, const struct user_setup *s)
 	asm volatile("vmptrld %0" : : "m"(v->vmcs_phys) : "cc", "memory");
 	for (i = 0; i < HOST_FIELDS; i++)
 		vmwrite(host_fields[i], host[i]);
-	vmwrite(VMCS_ENTRY_CONTROLS, vmread(VMCS_ENTRY_CONTROLS) | VMX_ENTRY_IA32E_GUEST);
+	/* CET and PKRS are off at exit, and off they stay */
+	vmwrite(VMCS_ENTRY_CONTROLS, (vmread(VMCS_ENTRY_CONTROLS) & ~(u64)(VMX_ENTRY_LOAD_CET | VMX_ENTRY_LOAD_PKRS)) |
+				     VMX_ENTRY_IA32E_GUEST);
 	write_zeroes();
 	write_controls(v, s);
 	write_segments(s);
@@ -192,6 +195,11 @@ void user_want_window(bool on)
 
 	if (new != old)
 		vmx_write_proc_controls(this_cpu(), new);
+}
+
+void user_set_tsc_offset(u64 offset)
+{
+	vmwrite(VMCS_TSC_OFFSET, offset);
 }
 
 void user_set_timer(u64 ticks)

@@ -10,7 +10,6 @@ struct user_setup {
 	u64 msr_bitmap;		/* physical */
 	u64 virtual_apic;	/* physical: the local APIC's page */
 	u64 vpid;
-	u64 tsc_offset;
 	/* the start: 64-bit mode, flat segments, interrupts off */
 	u64 rip;
 	u64 cr3;
@@ -31,6 +30,7 @@ void user_msr_bitmap(u8 *bitmap);
 bool user_can_take_interrupt(void);
 void user_inject_interrupt(u8 vector);
 void user_want_window(bool on);
+void user_set_tsc_offset(u64 offset);
 void user_set_timer(u64 ticks);		/* of the TSC from the next entry on */
 
 /* Of the current VMCS, which is the service's: do HLT, MWAIT and the timer exit? */

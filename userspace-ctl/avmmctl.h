@@ -25,14 +25,21 @@ int check_run(const struct command *self, int argc, char **argv);
 int status_run(const struct command *self, int argc, char **argv);
 int stats_run(const struct command *self, int argc, char **argv);
 int log_run(const struct command *self, int argc, char **argv);
+int start_run(const struct command *self, int argc, char **argv);
+int stop_run(const struct command *self, int argc, char **argv);
+int console_run(const struct command *self, int argc, char **argv);
 
 /* output.c */
 
 /* --json was given. */
 extern bool output_json;
 
+/* This process is a daemon: what it has to say goes to syslog. */
+extern bool output_syslog;
+
 /* Says on standard error, and with --json as {"error": …} on standard output, what went wrong. */
 int fail(const char *format, ...) __attribute__((format(printf, 1, 2)));	/* returns EXIT_REFUSED */
+void notice(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int usage_error(const struct command *self, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));					/* returns EXIT_USAGE */
 
@@ -43,6 +50,13 @@ int usage_error(const struct command *self, const char *format, ...)
 #define COMMON_OPTIONS	{ "json", no_argument, NULL, 'j' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 }
 #define COMMON_LETTERS	"+:jh"
 bool common_option(const struct command *self, int c, char **argv, int *status);
+
+/* For commands that have no other options and no arguments. Returns GO_ON, or the command's exit status. */
+#define GO_ON	(-1)
+int no_options(const struct command *self, int argc, char **argv);
+
+/* Seconds of a --timeout, from 0 to 86400. Returns EXIT_DONE or EXIT_USAGE. */
+int parse_timeout(const struct command *self, const char *text, int *seconds);
 
 /* Prints one object, on one line if compact, and releases it. */
 void print_json(struct json_object *object, bool compact);

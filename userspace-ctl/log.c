@@ -50,11 +50,11 @@ static int follow(struct connection *connection, struct lines *lines)
 
 	/* Subscribed before the first reading: nothing that is written between the two goes unnoticed. */
 	while (!ret) {
-		ret = request_log(connection, lines->next, on_log, lines);
+		ret = request_from(connection, AVMM_CMD_GET_LOG, lines->next, on_log, lines);
 		if (fflush(stdout) || ferror(stdout))
 			break;
 		if (!ret)
-			ret = wait_event(&events);
+			ret = wait_event(&events, EVENT_INTERVAL, NULL);
 	}
 	disconnect(&events);
 	return ret;
@@ -86,7 +86,7 @@ int log_run(const struct command *self, int argc, char **argv)
 	if (following)
 		ret = follow(&connection, &lines);
 	else
-		ret = request_log(&connection, 0, on_log, &lines);
+		ret = request_from(&connection, AVMM_CMD_GET_LOG, 0, on_log, &lines);
 	disconnect(&connection);
 	lines_end(&lines);
 	return ret;

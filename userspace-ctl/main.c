@@ -10,6 +10,12 @@
 static const struct command commands[] = {
 	{ "check", "Tell whether this machine can run AVMM; works without the module.", "[--all] [--json]", check_run },
 	{ "status", "Show the monitor, the CPUs and the partitions.", "[--json]", status_run },
+	{ "start", "Start the user partition that an INI file describes, see avmm.ini(5).",
+	  "[FILE] [--KEY VALUE]... [--foreground] [--json]", start_run },
+	{ "stop", "Press the user partition's power button, and wait.", "[--force] [--timeout SECONDS] [--json]",
+	  stop_run },
+	{ "console", "Talk with the user partition's serial console; Ctrl-] leaves it.", "[--dump | --follow]",
+	  console_run },
 	{ "stats", "Show VM exits by reason, and other counts.", "[--interval SECONDS] [--cpu N] [--json]", stats_run },
 	{ "log", "Print the monitor's log.", "[-f | --follow] [--json]", log_run },
 };

@@ -6,7 +6,6 @@
 #include <netlink/genl/genl.h>
 #include <netlink/msg.h>
 #include <linux/netlink.h>
-#include "../include/uapi/avmm_netlink.h"
 #include "messages.h"
 
 static struct nla_policy policy[AVMM_ATTR_MAX + 1] = {
@@ -28,6 +27,23 @@ static struct nla_policy policy[AVMM_ATTR_MAX + 1] = {
 	[AVMM_ATTR_EVENT] = { .type = NLA_U32 },
 	[AVMM_ATTR_CPU_ONLINE] = { .type = NLA_U32 },
 	[AVMM_ATTR_LOG_END] = { .type = NLA_U64 },
+	[AVMM_ATTR_PARTITION] = { .type = NLA_NESTED },
+	[AVMM_ATTR_PARTITION_STATE] = { .type = NLA_U32 },
+	[AVMM_ATTR_PARTITION_REASON] = { .type = NLA_U32 },
+	[AVMM_ATTR_PARTITION_RESETS] = { .type = NLA_U32 },
+	[AVMM_ATTR_PARTITION_MEMORY] = { .type = NLA_U64 },
+	[AVMM_ATTR_MEMORY_RESERVE] = { .type = NLA_U64 },
+	[AVMM_ATTR_VCPUS] = { .type = NLA_U32 },
+	[AVMM_ATTR_SERVICE_SHARE] = { .type = NLA_U32 },
+	[AVMM_ATTR_CAP_SERVICE] = { .type = NLA_U32 },
+	[AVMM_ATTR_CAP_USER] = { .type = NLA_U32 },
+	[AVMM_ATTR_ON_TRIPLE_FAULT] = { .type = NLA_U32 },
+	[AVMM_ATTR_TIME_SERVICE] = { .type = NLA_U64 },
+	[AVMM_ATTR_TIME_USER] = { .type = NLA_U64 },
+	[AVMM_ATTR_TIME_IDLE] = { .type = NLA_U64 },
+	[AVMM_ATTR_TIME_MONITOR] = { .type = NLA_U64 },
+	[AVMM_ATTR_GUEST_TIME] = { .type = NLA_U64 },
+	[AVMM_ATTR_TSC] = { .type = NLA_U64 },
 };
 
 static u32 u32_or_0(struct nlattr *attr)
@@ -48,12 +64,12 @@ static int parse_message(struct nlmsghdr *header, u8 cmd, struct nlattr *attrs[]
 }
 
 /* A newer module may count more things, an older one fewer. */
-static void parse_counters(struct nlattr *attr, u64 counters[AVMM_COUNTERS])
+static void parse_counters(struct nlattr *attr, u64 *counters, size_t max)
 {
 	size_t size = attr ? (size_t)nla_len(attr) / sizeof(u64) * sizeof(u64) : 0;
 
-	if (size > AVMM_COUNTERS * sizeof(u64))
-		size = AVMM_COUNTERS * sizeof(u64);
+	if (size > max * sizeof(u64))
+		size = max * sizeof(u64);
 	if (size)
 		memcpy(counters, nla_data(attr), size);
 }
@@ -70,7 +86,7 @@ static int parse_cpu(struct nlattr *entry, struct cpu_status *cpu)
 	cpu->online = u32_or_0(attrs[AVMM_ATTR_CPU_ONLINE]);
 	cpu->launch_ticks = u64_or_0(attrs[AVMM_ATTR_LAUNCH_TICKS]);
 	cpu->exit_total = u64_or_0(attrs[AVMM_ATTR_EXIT_TOTAL]);
-	parse_counters(attrs[AVMM_ATTR_COUNTERS], cpu->counters);
+	parse_counters(attrs[AVMM_ATTR_COUNTERS], cpu->counters, AVMM_COUNTERS);
 	return 0;
 }
 
@@ -92,25 +108,6 @@ static int parse_cpus(struct nlattr *list, struct machine_status *status)
 	return 0;
 }
 
-int parse_status(struct nlmsghdr *header, struct machine_status *status)
-{
-	struct nlattr *attrs[AVMM_ATTR_MAX + 1];
-	int ret = parse_message(header, AVMM_CMD_GET_STATUS, attrs);
-
-	if (ret)
-		return ret;
-	memset(status, 0, sizeof(*status));
-	if (attrs[AVMM_ATTR_VERSION])
-		strncpy(status->version, nla_get_string(attrs[AVMM_ATTR_VERSION]), sizeof(status->version) - 1);
-	status->state = u32_or_0(attrs[AVMM_ATTR_STATE]);
-	status->memory_total = u64_or_0(attrs[AVMM_ATTR_MEMORY_TOTAL]);
-	status->memory_used = u64_or_0(attrs[AVMM_ATTR_MEMORY_USED]);
-	status->text_size = u64_or_0(attrs[AVMM_ATTR_TEXT_SIZE]);
-	status->prepare_ticks = u64_or_0(attrs[AVMM_ATTR_PREPARE_TICKS]);
-	status->tsc_khz = u32_or_0(attrs[AVMM_ATTR_TSC_KHZ]);
-	return attrs[AVMM_ATTR_CPUS] ? parse_cpus(attrs[AVMM_ATTR_CPUS], status) : 0;
-}
-
 /* Rows of { u32 reason; u32 zero; u64 count; }; reasons that are not known here are passed over. */
 static int parse_exits(struct nlattr *attr, u64 exits[AVMM_EXIT_REASONS])
 {
@@ -130,6 +127,61 @@ static int parse_exits(struct nlattr *attr, u64 exits[AVMM_EXIT_REASONS])
 	return left ? -EINVAL : 0;
 }
 
+static int parse_partition_entry(struct nlattr *entry, struct partition_status *partition)
+{
+	struct nlattr *attrs[AVMM_ATTR_MAX + 1];
+
+	if (nla_parse_nested(attrs, AVMM_ATTR_MAX, entry, policy) < 0)
+		return -EINVAL;
+	partition->state = u32_or_0(attrs[AVMM_ATTR_PARTITION_STATE]);
+	partition->reason = u32_or_0(attrs[AVMM_ATTR_PARTITION_REASON]);
+	partition->resets = u32_or_0(attrs[AVMM_ATTR_PARTITION_RESETS]);
+	partition->memory = u64_or_0(attrs[AVMM_ATTR_PARTITION_MEMORY]);
+	partition->vcpus = u32_or_0(attrs[AVMM_ATTR_VCPUS]);
+	partition->service_share = u32_or_0(attrs[AVMM_ATTR_SERVICE_SHARE]);
+	partition->cap_service = u32_or_0(attrs[AVMM_ATTR_CAP_SERVICE]);
+	partition->cap_user = u32_or_0(attrs[AVMM_ATTR_CAP_USER]);
+	partition->on_triple_fault = u32_or_0(attrs[AVMM_ATTR_ON_TRIPLE_FAULT]);
+	partition->time_service = u64_or_0(attrs[AVMM_ATTR_TIME_SERVICE]);
+	partition->time_user = u64_or_0(attrs[AVMM_ATTR_TIME_USER]);
+	partition->time_idle = u64_or_0(attrs[AVMM_ATTR_TIME_IDLE]);
+	partition->time_monitor = u64_or_0(attrs[AVMM_ATTR_TIME_MONITOR]);
+	partition->guest_time = u64_or_0(attrs[AVMM_ATTR_GUEST_TIME]);
+	parse_counters(attrs[AVMM_ATTR_PARTITION_COUNTERS], partition->counters, AVMM_PARTITION_COUNTERS);
+	return attrs[AVMM_ATTR_PARTITION_EXITS] ? parse_exits(attrs[AVMM_ATTR_PARTITION_EXITS], partition->exits) : 0;
+}
+
+/* What a message says beside its PARTITION belongs to it; without one there is no partition. */
+static int parse_partition_attrs(struct nlattr *attrs[], struct partition_status *partition)
+{
+	memset(partition, 0, sizeof(*partition));
+	partition->tsc = u64_or_0(attrs[AVMM_ATTR_TSC]);
+	return attrs[AVMM_ATTR_PARTITION] ? parse_partition_entry(attrs[AVMM_ATTR_PARTITION], partition) : 0;
+}
+
+int parse_status(struct nlmsghdr *header, struct machine_status *status)
+{
+	struct nlattr *attrs[AVMM_ATTR_MAX + 1];
+	int ret = parse_message(header, AVMM_CMD_GET_STATUS, attrs);
+
+	if (ret)
+		return ret;
+	memset(status, 0, sizeof(*status));
+	if (attrs[AVMM_ATTR_VERSION])
+		strncpy(status->version, nla_get_string(attrs[AVMM_ATTR_VERSION]), sizeof(status->version) - 1);
+	status->state = u32_or_0(attrs[AVMM_ATTR_STATE]);
+	status->memory_total = u64_or_0(attrs[AVMM_ATTR_MEMORY_TOTAL]);
+	status->memory_used = u64_or_0(attrs[AVMM_ATTR_MEMORY_USED]);
+	status->text_size = u64_or_0(attrs[AVMM_ATTR_TEXT_SIZE]);
+	status->prepare_ticks = u64_or_0(attrs[AVMM_ATTR_PREPARE_TICKS]);
+	status->tsc_khz = u32_or_0(attrs[AVMM_ATTR_TSC_KHZ]);
+	status->reserve = u64_or_0(attrs[AVMM_ATTR_MEMORY_RESERVE]);
+	ret = parse_partition_attrs(attrs, &status->partition);
+	if (ret)
+		return ret;
+	return attrs[AVMM_ATTR_CPUS] ? parse_cpus(attrs[AVMM_ATTR_CPUS], status) : 0;
+}
+
 int parse_stats(struct nlmsghdr *header, struct machine_stats *stats)
 {
 	struct nlattr *attrs[AVMM_ATTR_MAX + 1];
@@ -143,7 +195,7 @@ int parse_stats(struct nlmsghdr *header, struct machine_stats *stats)
 	cpu = &stats->cpu[nla_get_u32(attrs[AVMM_ATTR_CPU])];
 	memset(cpu, 0, sizeof(*cpu));
 	cpu->present = true;
-	parse_counters(attrs[AVMM_ATTR_COUNTERS], cpu->counters);
+	parse_counters(attrs[AVMM_ATTR_COUNTERS], cpu->counters, AVMM_COUNTERS);
 	return attrs[AVMM_ATTR_EXITS] ? parse_exits(attrs[AVMM_ATTR_EXITS], cpu->exits) : 0;
 }
 
@@ -162,6 +214,44 @@ int parse_log(struct nlmsghdr *header, struct log_part *part)
 	if (strlen(nla_get_string(attrs[AVMM_ATTR_LOG_TEXT])) > LOG_TEXT_MAX)
 		return -EINVAL;
 	strcpy(part->text, nla_get_string(attrs[AVMM_ATTR_LOG_TEXT]));
+	return 0;
+}
+
+int parse_console(struct nlmsghdr *header, struct console_part *part)
+{
+	struct nlattr *attrs[AVMM_ATTR_MAX + 1];
+	int ret = parse_message(header, AVMM_CMD_GET_CONSOLE, attrs);
+
+	if (ret)
+		return ret;
+	memset(part, 0, sizeof(*part));
+	part->end = u64_or_0(attrs[AVMM_ATTR_LOG_END]);
+	part->offset = u64_or_0(attrs[AVMM_ATTR_LOG_OFFSET]);
+	if (attrs[AVMM_ATTR_CONSOLE_DATA]) {
+		part->data = nla_data(attrs[AVMM_ATTR_CONSOLE_DATA]);
+		part->size = (size_t)nla_len(attrs[AVMM_ATTR_CONSOLE_DATA]);
+	}
+	return 0;
+}
+
+int parse_partition(struct nlmsghdr *header, struct partition_status *partition)
+{
+	struct nlattr *attrs[AVMM_ATTR_MAX + 1];
+	int ret = parse_message(header, AVMM_CMD_GET_PARTITION, attrs);
+
+	return ret ? ret : parse_partition_attrs(attrs, partition);
+}
+
+int parse_shares(struct nlmsghdr *header, struct shares *shares)
+{
+	struct nlattr *attrs[AVMM_ATTR_MAX + 1];
+	int ret = parse_message(header, AVMM_CMD_PARTITION_SHARES, attrs);
+
+	if (ret)
+		return ret;
+	shares->service_share = u32_or_0(attrs[AVMM_ATTR_SERVICE_SHARE]);
+	shares->cap_service = u32_or_0(attrs[AVMM_ATTR_CAP_SERVICE]);
+	shares->cap_user = u32_or_0(attrs[AVMM_ATTR_CAP_USER]);
 	return 0;
 }
 

@@ -8,7 +8,9 @@
 
 #include <netlink/netlink.h>
 #include <avmm/boot.h>
+#include <avmm/partition.h>
 #include <avmm/shared.h>
+#include "../include/uapi/avmm_netlink.h"
 
 #define LOG_TEXT_MAX	8192	/* bytes of text in one message that are looked at */
 
@@ -21,6 +23,32 @@ struct cpu_status {
 	u64 counters[AVMM_COUNTERS];
 };
 
+struct partition_status {
+	u32 state;			/* enum avmm_partition_state; of NONE only the reason is known */
+	u32 reason;
+	u32 resets;
+	u64 memory;
+	u32 vcpus;
+	u32 service_share;		/* permille, as the caps */
+	u32 cap_service;
+	u32 cap_user;
+	u32 on_triple_fault;
+	u64 exits[AVMM_EXIT_REASONS];
+	u64 counters[AVMM_PARTITION_COUNTERS];
+	u64 time_service;		/* TSC ticks of the shared CPU */
+	u64 time_user;
+	u64 time_idle;
+	u64 time_monitor;
+	u64 guest_time;
+	u64 tsc;			/* when this was said */
+};
+
+struct shares {
+	u32 service_share;		/* permille */
+	u32 cap_service;
+	u32 cap_user;
+};
+
 struct machine_status {
 	char version[64];
 	u32 state;
@@ -29,6 +57,8 @@ struct machine_status {
 	u64 text_size;
 	u64 prepare_ticks;
 	u32 tsc_khz;			/* 0: not known */
+	u64 reserve;			/* bytes that a partition leaves to Linux unless told otherwise */
+	struct partition_status partition;
 	u32 ncpus;
 	struct cpu_status cpu[AVMM_MAX_CPUS];
 };
@@ -50,10 +80,20 @@ struct log_part {
 	char text[LOG_TEXT_MAX + 1];	/* may be empty */
 };
 
+struct console_part {
+	u64 end;			/* as in struct log_part */
+	u64 offset;
+	size_t size;
+	const char *data;		/* in the message */
+};
+
 /* Each returns 0 or a negative errno: -EINVAL for a malformed message. Messages add to *stats. */
 int parse_status(struct nlmsghdr *header, struct machine_status *status);
 int parse_stats(struct nlmsghdr *header, struct machine_stats *stats);
 int parse_log(struct nlmsghdr *header, struct log_part *part);
+int parse_console(struct nlmsghdr *header, struct console_part *part);
+int parse_partition(struct nlmsghdr *header, struct partition_status *partition);
+int parse_shares(struct nlmsghdr *header, struct shares *shares);
 
 /* How a dump ended: 0 or a negative errno. */
 int parse_done(struct nlmsghdr *header);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Tables of names. */
 #include <stdio.h>
+#include <avmm/partition.h>
 #include <avmm/shared.h>
+#include "../include/uapi/avmm_netlink.h"
 #include "names.h"
 
 #define COUNT(array)	(sizeof(array) / sizeof((array)[0]))
@@ -52,6 +54,36 @@ static const char *const cpu_states[] = {
 
 static const char *const machine_states[] = { "loaded", "launched", "partly-launched" };
 
+static const char *const partition_states[] = {
+	[AVMM_PARTITION_NONE] = "none",
+	[AVMM_PARTITION_CREATED] = "created",
+	[AVMM_PARTITION_RUNNING] = "running",
+	[AVMM_PARTITION_PAUSED] = "paused",
+	[AVMM_PARTITION_OFF] = "off",
+};
+
+static const struct {
+	const char *name;
+	const char *text;
+} partition_reasons[] = {
+	[AVMM_REASON_NONE] = { "none", "it did not go off" },
+	[AVMM_REASON_POWER_OFF] = { "power-off", "the guest powered itself off" },
+	[AVMM_REASON_RESET] = { "reset", "it was reset" },
+	[AVMM_REASON_TRIPLE_FAULT] = { "triple-fault", "triple fault" },
+	[AVMM_REASON_ENTRY_FAILED] = { "entry-failed", "the CPU refused the guest's state" },
+	[AVMM_REASON_FORCED] = { "forced", "it was stopped by force" },
+}, partition_counters[] = {
+	[AVMM_PARTITION_COUNT_IO] = { "io", "port accesses answered" },
+	[AVMM_PARTITION_COUNT_MMIO] = { "mmio", "accesses to devices' memory" },
+	[AVMM_PARTITION_COUNT_UNKNOWN_MSR] = { "unknown_msr", "unknown MSRs, answered by #GP" },
+	[AVMM_PARTITION_COUNT_STRAY] = { "stray", "accesses to memory that nobody owns" },
+	[AVMM_PARTITION_COUNT_INJECTED] = { "injected", "interrupts given to the guest" },
+	[AVMM_PARTITION_COUNT_SWITCHES] = { "switches", "world switches into the user partition" },
+};
+
+_Static_assert(COUNT(partition_counters) == AVMM_PARTITION_COUNTERS,
+	       "every counter needs a name here and in the man page");
+
 const char *exit_reason_name(u32 reason, char *buf, size_t size)
 {
 	if (reason < COUNT(exit_reasons) && exit_reasons[reason])
@@ -78,4 +110,29 @@ const char *cpu_state_name(u32 state)
 const char *machine_state_name(u32 state)
 {
 	return state < COUNT(machine_states) ? machine_states[state] : "unknown";
+}
+
+const char *partition_state_name(u32 state)
+{
+	return state < COUNT(partition_states) ? partition_states[state] : "unknown";
+}
+
+const char *partition_reason_name(u32 reason)
+{
+	return reason < COUNT(partition_reasons) ? partition_reasons[reason].name : "unknown";
+}
+
+const char *partition_reason_text(u32 reason)
+{
+	return reason < COUNT(partition_reasons) ? partition_reasons[reason].text : "for a reason that is not known here";
+}
+
+const char *partition_counter_name(u32 counter)
+{
+	return counter < COUNT(partition_counters) ? partition_counters[counter].name : NULL;
+}
+
+const char *partition_counter_text(u32 counter)
+{
+	return counter < COUNT(partition_counters) ? partition_counters[counter].text : NULL;
 }

@@ -12,5 +12,10 @@ const char *counter_name(u32 counter);		/* enum avmm_counter; NULL: not known he
 const char *counter_text(u32 counter);		/* the same for people */
 const char *cpu_state_name(u32 state);		/* enum avmm_cpu_state; "unknown" for others */
 const char *machine_state_name(u32 state);	/* AVMM_ATTR_STATE; "unknown" for others */
+const char *partition_state_name(u32 state);	/* enum avmm_partition_state; "unknown" for others */
+const char *partition_reason_name(u32 reason);	/* enum avmm_partition_reason; "unknown" for others */
+const char *partition_reason_text(u32 reason);
+const char *partition_counter_name(u32 counter);	/* enum avmm_partition_counter; NULL: not known here */
+const char *partition_counter_text(u32 counter);
 
 #endif

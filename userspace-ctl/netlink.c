@@ -16,10 +16,10 @@
 #include "netlink.h"
 
 #define REPLY_TIMEOUT	10	/* seconds until a request is given up */
-#define POLL_INTERVAL	1000	/* milliseconds: asks at least this often, should an event be lost */
 
 /* A request in progress. */
 struct exchange {
+	u8 cmd;
 	message_handler handler;
 	void *opaque;
 	int error;		/* 0 or a negative errno */
@@ -30,7 +30,7 @@ struct exchange {
 static int on_message(struct nl_msg *msg, void *opaque)
 {
 	struct exchange *exchange = opaque;
-	int ret = exchange->handler(nlmsg_hdr(msg), exchange->opaque);
+	int ret = exchange->handler ? exchange->handler(nlmsg_hdr(msg), exchange->opaque) : 0;
 
 	if (ret && !exchange->error)
 		exchange->error = ret;
@@ -133,6 +133,8 @@ static int explain(const struct exchange *exchange)
 	case -EPERM:
 		return fail("permission denied: this needs root (CAP_NET_ADMIN)");
 	case -ENOENT:
+		if (exchange->cmd >= AVMM_CMD_GET_PARTITION)
+			return fail("there is no user partition");
 		return fail("the module avmm was removed");
 	case -EOPNOTSUPP:
 		return fail("the loaded avmm module does not know this request: is it older than avmmctl?");
@@ -161,41 +163,59 @@ static int receive(struct connection *connection, struct exchange *exchange)
 		return fail("the module did not answer within %d seconds", REPLY_TIMEOUT);
 	if (!exchange->done)
 		return fail("cannot receive the module's answer: %s", nl_geterror(ret));
-	return exchange->error ? explain(exchange) : EXIT_DONE;
+	connection->error = exchange->error;
+	if (!exchange->error || exchange->error == connection->tolerate)
+		return EXIT_DONE;
+	return explain(exchange);
 }
 
-/* log_offset: NULL for requests without attributes. */
-static int transact(struct connection *connection, u8 cmd, const u64 *log_offset, struct exchange *exchange)
+static struct nl_msg *new_message(struct connection *connection, u8 cmd, int flags)
 {
-	int flags = cmd == AVMM_CMD_GET_STATUS ? NLM_F_ACK : NLM_F_DUMP;
 	struct nl_msg *msg = nlmsg_alloc();
+
+	if (msg && !genlmsg_put(msg, NL_AUTO_PORT, NL_AUTO_SEQ, connection->family, 0, flags, cmd, AVMM_GENL_VERSION)) {
+		nlmsg_free(msg);
+		msg = NULL;
+	}
+	return msg;
+}
+
+struct nl_msg *new_request(struct connection *connection, u8 cmd)
+{
+	return new_message(connection, cmd, NLM_F_ACK);
+}
+
+int send_request(struct connection *connection, struct nl_msg *msg, message_handler handler, void *opaque)
+{
+	struct exchange exchange = { .handler = handler, .opaque = opaque };
 	int ret;
 
-	if (!msg ||
-	    !genlmsg_put(msg, NL_AUTO_PORT, NL_AUTO_SEQ, connection->family, 0, flags, cmd, AVMM_GENL_VERSION) ||
-	    (log_offset && nla_put_u64(msg, AVMM_ATTR_LOG_OFFSET, *log_offset))) {
-		nlmsg_free(msg);
+	if (!msg)
 		return fail("out of memory");
-	}
+	exchange.cmd = genlmsg_hdr(nlmsg_hdr(msg))->cmd;
 	ret = nl_send_auto(connection->socket, msg);
 	nlmsg_free(msg);
 	if (ret < 0)
 		return fail("cannot send to the module: %s", nl_geterror(ret));
-	return receive(connection, exchange);
+	return receive(connection, &exchange);
 }
 
 int request(struct connection *connection, u8 cmd, message_handler handler, void *opaque)
 {
-	struct exchange exchange = { .handler = handler, .opaque = opaque };
+	int flags = cmd == AVMM_CMD_GET_STATS ? NLM_F_DUMP : NLM_F_ACK;
 
-	return transact(connection, cmd, NULL, &exchange);
+	return send_request(connection, new_message(connection, cmd, flags), handler, opaque);
 }
 
-int request_log(struct connection *connection, u64 offset, message_handler handler, void *opaque)
+int request_from(struct connection *connection, u8 cmd, u64 offset, message_handler handler, void *opaque)
 {
-	struct exchange exchange = { .handler = handler, .opaque = opaque };
+	struct nl_msg *msg = new_message(connection, cmd, NLM_F_DUMP);
 
-	return transact(connection, AVMM_CMD_GET_LOG, &offset, &exchange);
+	if (msg && nla_put_u64(msg, AVMM_ATTR_LOG_OFFSET, offset)) {
+		nlmsg_free(msg);
+		msg = NULL;
+	}
+	return send_request(connection, msg, handler, opaque);
 }
 
 int subscribe(struct connection *connection)
@@ -215,13 +235,14 @@ int subscribe(struct connection *connection)
 	return EXIT_DONE;
 }
 
-int wait_event(struct connection *connection)
+int wait_event(struct connection *connection, int milliseconds, const sigset_t *mask)
 {
 	struct pollfd fd = { .fd = nl_socket_get_fd(connection->socket), .events = POLLIN };
+	struct timespec timeout = { milliseconds / 1000, milliseconds % 1000 * 1000000l };
 	int ret;
 
-	if (poll(&fd, 1, POLL_INTERVAL) < 0)
-		return fail("cannot wait for events: %s", strerror(errno));
+	if (ppoll(&fd, 1, milliseconds < 0 ? NULL : &timeout, mask) < 0)
+		return errno == EINTR ? EXIT_DONE : fail("cannot wait for events: %s", strerror(errno));
 	if (!(fd.revents & (POLLIN | POLLERR)))
 		return EXIT_DONE;
 	/* What the event says does not matter, nor does it if some were lost: the caller asks anyway. */

@@ -1,18 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What all commands print in the same way. */
+#include <errno.h>
+#include <getopt.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <syslog.h>
 #include "avmmctl.h"
 
+#define TIMEOUT_MAX	86400
+
 bool output_json;
+bool output_syslog;
 
 static void print_error(const char *format, va_list args)
 {
 	struct json_object *object;
 	char *text;
 
+	if (output_syslog) {
+		vsyslog(LOG_ERR, format, args);
+		return;
+	}
 	if (vasprintf(&text, format, args) < 0) {
 		fputs("avmmctl: out of memory\n", stderr);
 		return;
@@ -36,6 +46,21 @@ int fail(const char *format, ...)
 	return EXIT_REFUSED;
 }
 
+void notice(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	if (output_syslog) {
+		vsyslog(LOG_NOTICE, format, args);
+	} else {
+		fputs("avmmctl: ", stderr);
+		vfprintf(stderr, format, args);
+		fputc('\n', stderr);
+	}
+	va_end(args);
+}
+
 int usage_error(const struct command *self, const char *format, ...)
 {
 	va_list args;
@@ -52,8 +77,6 @@ int usage_error(const struct command *self, const char *format, ...)
 
 bool common_option(const struct command *self, int c, char **argv, int *status)
 {
-	extern int optind, optopt;
-
 	switch (c) {
 	case 'j':
 		output_json = true;
@@ -72,6 +95,33 @@ bool common_option(const struct command *self, int c, char **argv, int *status)
 			*status = usage_error(self, "%s: unknown option %s", self->name, argv[optind - 1]);
 		return true;
 	}
+}
+
+int no_options(const struct command *self, int argc, char **argv)
+{
+	static const struct option options[] = { COMMON_OPTIONS };
+	int c, status;
+
+	while ((c = getopt_long(argc, argv, COMMON_LETTERS, options, NULL)) != -1) {
+		if (common_option(self, c, argv, &status))
+			return status;
+	}
+	if (optind != argc)
+		return usage_error(self, "%s: what is `%s`?", self->name, argv[optind]);
+	return GO_ON;
+}
+
+int parse_timeout(const struct command *self, const char *text, int *seconds)
+{
+	char *end;
+	long value;
+
+	errno = 0;
+	value = strtol(text, &end, 10);
+	if (errno || end == text || *end || value < 0 || value > TIMEOUT_MAX)
+		return usage_error(self, "--timeout %s: seconds, from 0 to %d", text, TIMEOUT_MAX);
+	*seconds = (int)value;
+	return EXIT_DONE;
 }
 
 void print_json(struct json_object *object, bool compact)

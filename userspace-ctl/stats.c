@@ -16,7 +16,6 @@
 #define INTERVAL_MIN	0.01	/* seconds */
 #define INTERVAL_MAX	86400.0
 #define COLUMNS_MAX	8	/* with more CPUs only the sum is printed */
-#define GO_ON		-1
 
 struct choice {
 	double interval;	/* seconds; 0: counts since the launch */

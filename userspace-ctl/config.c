@@ -1,0 +1,456 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * avmm.ini(5). libinih splits the lines; it tells neither line numbers nor headings, so its reader, which it calls
+ * once per line, keeps account of both.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <ini.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <avmm/partition.h>
+#include "config.h"
+
+#define MEMORY_MIN	(4ull << 20)
+#define MEMORY_MAX	(1ull << 40)
+#define SHARE_MAX	999u		/* permille: each side has some */
+#define WHOLE		1000u
+#define DEFAULT_SERVICE	100u
+#define SECTIONS	2
+
+struct key {
+	const char *section;
+	const char *name;
+	const char *option;
+	bool (*set)(struct config *config, enum config_key key, const char *value);
+};
+
+static bool set_bytes(struct config *config, enum config_key key, const char *value);
+static bool set_cpus(struct config *config, enum config_key key, const char *value);
+static bool set_shared(struct config *config, enum config_key key, const char *value);
+static bool set_text(struct config *config, enum config_key key, const char *value);
+static bool set_policy(struct config *config, enum config_key key, const char *value);
+static bool set_percent(struct config *config, enum config_key key, const char *value);
+
+static const struct key keys[CONFIG_KEYS] = {
+	[KEY_MEMORY] = { "partition", "memory", "memory", set_bytes },
+	[KEY_RESERVE] = { "partition", "reserve", "reserve", set_bytes },
+	[KEY_CPUS] = { "partition", "cpus", "cpus", set_cpus },
+	[KEY_SHARED] = { "partition", "shared", "shared", set_shared },
+	[KEY_FIRMWARE] = { "partition", "firmware", "firmware", set_text },
+	[KEY_KERNEL] = { "partition", "kernel", "kernel", set_text },
+	[KEY_INITRD] = { "partition", "initrd", "initrd", set_text },
+	[KEY_CMDLINE] = { "partition", "cmdline", "cmdline", set_text },
+	[KEY_ON_TRIPLE_FAULT] = { "partition", "on_triple_fault", "on-triple-fault", set_policy },
+	[KEY_USER] = { "shares", "user", "user", set_percent },
+	[KEY_SERVICE] = { "shares", "service", "service", set_percent },
+	[KEY_CAP_USER] = { "shares", "cap_user", "cap-user", set_percent },
+	[KEY_CAP_SERVICE] = { "shares", "cap_service", "cap-service", set_percent },
+};
+
+static const char *const sections[SECTIONS] = { "partition", "shares" };
+
+/* What libinih's callbacks know of the file. */
+struct reader {
+	struct config *config;
+	FILE *stream;
+	int line;
+	bool indented;			/* this line begins with a blank */
+	int previous;			/* the key that an indented line goes on with; -1: none */
+	int heading[SECTIONS];		/* the line with it */
+};
+
+const char *config_option_name(enum config_key key)
+{
+	return keys[key].option;
+}
+
+void config_init(struct config *config)
+{
+	*config = (struct config){
+		.cpus = 1, .cap_user = WHOLE, .cap_service = WHOLE, .on_triple_fault = AVMM_POLICY_STOP,
+	};
+}
+
+void config_free(struct config *config)
+{
+	int i;
+
+	for (i = 0; i < CONFIG_KEYS; i++)
+		free(config->text[i]);
+	config_init(config);
+}
+
+/* Keeps the first problem of the file. line: as in config->from. */
+static bool __attribute__((format(printf, 3, 4))) refuse(struct config *config, int line, const char *format, ...)
+{
+	size_t len = 0;
+	va_list args;
+
+	if (config->problem[0] && config->problem_line <= line)
+		return false;
+	if (line > 0)
+		len = (size_t)snprintf(config->problem, sizeof(config->problem), "%s:%d: ", config->file, line);
+	else if (line == FROM_NOWHERE && config->file)
+		len = (size_t)snprintf(config->problem, sizeof(config->problem), "%s: ", config->file);
+	config->problem_line = line;
+	if (len >= sizeof(config->problem))
+		return false;
+	va_start(args, format);
+	vsnprintf(config->problem + len, sizeof(config->problem) - len, format, args);
+	va_end(args);
+	return false;
+}
+
+/* The value of a key is wrong: says how it was given, and what is expected. */
+static bool __attribute__((format(printf, 3, 4))) refuse_value(struct config *config, enum config_key key,
+							       const char *format, ...)
+{
+	int from = config->from[key];
+	char expected[256];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(expected, sizeof(expected), format, args);
+	va_end(args);
+	if (from == FROM_OPTION)
+		return refuse(config, from, "--%s %.160s: %s", keys[key].option, config->text[key], expected);
+	return refuse(config, from, "%s = %.160s: %s", keys[key].name, config->text[key], expected);
+}
+
+bool config_bytes(const char *text, u64 *bytes)
+{
+	static const char units[] = "KMGT";
+	const char *unit;
+	char *end;
+
+	errno = 0;
+	*bytes = strtoull(text, &end, 10);
+	if (errno || !isdigit((unsigned char)*text))
+		return false;
+	if (!*end)
+		return true;
+	unit = strchr(units, toupper((unsigned char)*end));
+	if (!unit || end[1] || *bytes >> (63 - 10 * (unit - units + 1)))
+		return false;
+	*bytes <<= 10 * (unit - units + 1);
+	return true;
+}
+
+u32 config_percent(const char *text, u32 max)
+{
+	unsigned long whole;
+	u32 permille;
+	char *end;
+
+	if (!isdigit((unsigned char)*text))
+		return 0;
+	whole = strtoul(text, &end, 10);
+	if (whole > max)
+		return 0;
+	permille = (u32)whole * 10;
+	if (*end == '.' && isdigit((unsigned char)end[1])) {
+		permille += (u32)(end[1] - '0');
+		end += 2;
+	}
+	return *end || permille > max * 10 ? 0 : permille;
+}
+
+static bool set_bytes(struct config *config, enum config_key key, const char *value)
+{
+	u64 bytes;
+
+	if (!config_bytes(value, &bytes))
+		return refuse_value(config, key, "a number of bytes is expected, as in 512M or 4G");
+	if (key == KEY_RESERVE) {
+		config->reserve = bytes;
+		return true;
+	}
+	if (bytes < MEMORY_MIN || bytes > MEMORY_MAX)
+		return refuse_value(config, key, "from 4M to 1T");
+	if (bytes % AVMM_BLOCK_SIZE)
+		return refuse_value(config, key, "a multiple of 2M");
+	config->memory = bytes;
+	return true;
+}
+
+static bool set_cpus(struct config *config, enum config_key key, const char *value)
+{
+	char *end;
+	unsigned long cpus = strtoul(value, &end, 10);
+
+	if (!isdigit((unsigned char)*value) || *end || !cpus)
+		return refuse_value(config, key, "a number of CPUs is expected");
+	if (cpus > AVMM_MAX_VCPUS)
+		return refuse_value(config, key, "this version can give %d at most", AVMM_MAX_VCPUS);
+	config->cpus = (u32)cpus;
+	return true;
+}
+
+static bool set_shared(struct config *config, enum config_key key, const char *value)
+{
+	static const char *const names[] = { [SHARED_AUTO] = "auto", [SHARED_YES] = "yes", [SHARED_NO] = "no" };
+	u32 i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (!strcmp(value, names[i])) {
+			config->shared = i;
+			return true;
+		}
+	}
+	return refuse_value(config, key, "auto, yes or no");
+}
+
+static bool set_policy(struct config *config, enum config_key key, const char *value)
+{
+	if (!strcmp(value, "stop"))
+		config->on_triple_fault = AVMM_POLICY_STOP;
+	else if (!strcmp(value, "reset"))
+		config->on_triple_fault = AVMM_POLICY_RESET;
+	else
+		return refuse_value(config, key, "stop or reset");
+	return true;
+}
+
+static bool set_text(struct config *config, enum config_key key, const char *value)
+{
+	if (!*value && key != KEY_CMDLINE)
+		return refuse_value(config, key, "a file is expected");
+	return true;
+}
+
+static bool set_percent(struct config *config, enum config_key key, const char *value)
+{
+	bool cap = key == KEY_CAP_USER || key == KEY_CAP_SERVICE;
+	u32 permille = config_percent(value, 100);
+	u32 *field[CONFIG_KEYS] = {
+		[KEY_USER] = &config->user, [KEY_SERVICE] = &config->service,
+		[KEY_CAP_USER] = &config->cap_user, [KEY_CAP_SERVICE] = &config->cap_service,
+	};
+
+	if (!permille || permille > (cap ? WHOLE : SHARE_MAX))
+		return refuse_value(config, key, "percent, from 0.1 to %s", cap ? "100" : "99.9");
+	*field[key] = permille;
+	return true;
+}
+
+static bool set(struct config *config, enum config_key key, const char *value, int from)
+{
+	free(config->text[key]);
+	config->from[key] = from;
+	config->text[key] = strdup(value);
+	if (!config->text[key])
+		return refuse(config, from, "out of memory");
+	return keys[key].set(config, key, value);
+}
+
+static int find_section(const char *name, size_t len)
+{
+	int i;
+
+	for (i = 0; i < SECTIONS; i++) {
+		if (strlen(sections[i]) == len && !memcmp(name, sections[i], len))
+			return i;
+	}
+	return -1;
+}
+
+static bool is_disk(const char *name, size_t len)
+{
+	return len == 5 && !memcmp(name, "disk", 4) && name[4] >= '0' && name[4] < '0' + CONFIG_DISKS;
+}
+
+/* A heading without its end is left to libinih, which refuses the line. */
+static bool note_heading(struct reader *reader, const char *name)
+{
+	const char *end = strchr(name, ']');
+	int section, len = end ? (int)(end - name) : 0;
+
+	if (!end)
+		return true;
+	reader->previous = -1;
+	if (is_disk(name, (size_t)len))
+		return refuse(reader->config, reader->line, "[%.*s]: disks are not supported yet", len, name);
+	section = find_section(name, (size_t)len);
+	if (section < 0)
+		return refuse(reader->config, reader->line, "unknown section [%.*s]", len > 60 ? 60 : len, name);
+	if (reader->heading[section])
+		return refuse(reader->config, reader->line, "section [%.*s] stands in line %d already", len, name,
+			      reader->heading[section]);
+	reader->heading[section] = reader->line;
+	return true;
+}
+
+/* Like fgets(). Nothing more is read after a problem. */
+static char *read_line(char *line, int size, void *stream)
+{
+	struct reader *reader = stream;
+	const char *start = line;
+	int len = 0, c;
+
+	if (reader->config->problem[0])
+		return NULL;
+	reader->line++;
+	while ((c = getc(reader->stream)) != EOF) {
+		if (!c || len == size - 1) {
+			refuse(reader->config, reader->line, c ? "the line is longer than %d bytes; cmdline goes on in the "
+			       "next line if that is indented" : "this is not a text file", size - 2);
+			return NULL;
+		}
+		line[len++] = (char)c;
+		if (c == '\n')
+			break;
+	}
+	line[len] = '\0';
+	if (!len)
+		return NULL;
+	reader->indented = isspace((unsigned char)*start);
+	if (reader->line == 1 && !strncmp(start, "\xef\xbb\xbf", 3))
+		start += 3;
+	while (isspace((unsigned char)*start))
+		start++;
+	if (*start == '[' && (reader->previous < 0 || !reader->indented) && !note_heading(reader, start + 1))
+		return NULL;
+	return line;
+}
+
+static int find_key(const char *section, const char *name)
+{
+	int i;
+
+	for (i = 0; i < CONFIG_KEYS; i++) {
+		if (!strcmp(keys[i].section, section) && !strcmp(keys[i].name, name))
+			return i;
+	}
+	return -1;
+}
+
+/* The command line may be long: it goes on in indented lines. libinih leaves comments in them to us. */
+static bool continue_value(struct reader *reader, const char *more)
+{
+	struct config *config = reader->config;
+	const char *comment = *more == ';' ? more : strstr(more, " ;");
+	int len = comment ? (int)(comment - more) : (int)strlen(more);
+	char *old = config->text[reader->previous], *text;
+
+	if (reader->previous != KEY_CMDLINE)
+		return refuse(config, reader->line, "this line is indented: only cmdline goes on in a second line");
+	while (len && isspace((unsigned char)more[len - 1]))
+		len--;
+	if (!len)
+		return true;
+	if (asprintf(&text, "%s%s%.*s", old, *old ? " " : "", len, more) < 0)
+		return refuse(config, reader->line, "out of memory");
+	free(old);
+	config->text[reader->previous] = text;
+	return true;
+}
+
+static int on_key(void *opaque, const char *section, const char *name, const char *value)
+{
+	struct reader *reader = opaque;
+	struct config *config = reader->config;
+	int key;
+
+	if (reader->previous >= 0 && reader->indented)
+		return continue_value(reader, value);
+	key = find_key(section, name);
+	if (!*section)
+		return refuse(config, reader->line, "`%s` stands in no section", name);
+	if (key < 0)
+		return refuse(config, reader->line, "unknown key `%s` in section [%s]", name, section);
+	if (config->from[key])
+		return refuse(config, reader->line, "`%s` stands in line %d already", name, config->from[key]);
+	reader->previous = key;
+	return set(config, (enum config_key)key, value, reader->line);
+}
+
+bool config_read(struct config *config, FILE *stream, const char *file)
+{
+	struct reader reader = { .config = config, .stream = stream, .previous = -1 };
+	int line;
+
+	config->file = file;
+	line = ini_parse_stream(read_line, &reader, on_key, &reader);
+	if (ferror(stream))
+		return refuse(config, FROM_NOWHERE, "%s", strerror(errno));
+	if (line < 0)
+		return refuse(config, FROM_NOWHERE, "out of memory");
+	if (line > 0 && (!config->problem[0] || line < config->problem_line)) {
+		config->problem[0] = '\0';
+		return refuse(config, line, "neither [section] nor key = value");
+	}
+	return !config->problem[0];
+}
+
+bool config_option(struct config *config, enum config_key key, const char *value)
+{
+	enum config_key other = key == KEY_USER ? KEY_SERVICE : KEY_USER;
+
+	/* Each of the two says both: the option wins over either line of the file. */
+	if ((key == KEY_USER || key == KEY_SERVICE) && config->from[other] != FROM_OPTION)
+		config->from[other] = FROM_NOWHERE;
+	return set(config, key, value, FROM_OPTION);
+}
+
+/* Relative to the folder of the file that names it, or to where we are if an option names it. */
+static bool find_file(struct config *config, enum config_key key)
+{
+	const char *slash = config->file ? strrchr(config->file, '/') : NULL;
+	const char *name = config->text[key];
+	char *path = NULL, *found;
+
+	if (config->from[key] > 0 && *name != '/' && slash &&
+	    asprintf(&path, "%.*s%s", (int)(slash + 1 - config->file), config->file, name) < 0)
+		return refuse(config, FROM_NOWHERE, "out of memory");
+	found = realpath(path ? path : name, NULL);
+	free(path);
+	if (!found)
+		return refuse_value(config, key, "%s", strerror(errno));
+	free(config->text[key]);
+	config->text[key] = found;
+	return true;
+}
+
+static bool finish_boot(struct config *config)
+{
+	static const enum config_key with_kernel[] = { KEY_INITRD, KEY_CMDLINE };
+	u32 i;
+
+	if (config->from[KEY_FIRMWARE] && config->from[KEY_KERNEL])
+		return refuse_value(config, KEY_FIRMWARE, "there is `kernel` too: it is either of them");
+	if (config->from[KEY_FIRMWARE])
+		return refuse_value(config, KEY_FIRMWARE, "firmware is not supported yet, boot by `kernel`");
+	for (i = 0; i < sizeof(with_kernel) / sizeof(with_kernel[0]); i++) {
+		if (config->from[with_kernel[i]] && !config->from[KEY_KERNEL])
+			return refuse_value(config, with_kernel[i], "there is no `kernel` that it is for");
+	}
+	if (!config->from[KEY_KERNEL])
+		return refuse(config, FROM_NOWHERE, "`kernel` is missing");
+	return find_file(config, KEY_KERNEL) && (!config->from[KEY_INITRD] || find_file(config, KEY_INITRD));
+}
+
+static bool finish_shares(struct config *config)
+{
+	bool user = config->from[KEY_USER], service = config->from[KEY_SERVICE];
+
+	if (user && service && config->user + config->service != WHOLE)
+		return refuse_value(config, KEY_SERVICE, "with user = %s that is not 100 percent",
+				    config->text[KEY_USER]);
+	if (!service)
+		config->service = user ? WHOLE - config->user : DEFAULT_SERVICE;
+	config->user = WHOLE - config->service;
+	return true;
+}
+
+bool config_finish(struct config *config)
+{
+	if (!config->from[KEY_MEMORY])
+		return refuse(config, FROM_NOWHERE, "`memory` is missing");
+	if (config->shared == SHARED_NO)
+		return refuse_value(config, KEY_SHARED, "CPUs of its own are not supported yet");
+	return finish_boot(config) && finish_shares(config);
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The user partition as avmm.ini(5) describes it. Strict: what is not understood is refused, with file and line. */
+#ifndef AVMMCTL_CONFIG_H
+#define AVMMCTL_CONFIG_H
+
+#include <stdio.h>
+#include <avmm/types.h>
+
+enum config_key {
+	KEY_MEMORY,
+	KEY_RESERVE,
+	KEY_CPUS,
+	KEY_SHARED,
+	KEY_FIRMWARE,
+	KEY_KERNEL,
+	KEY_INITRD,
+	KEY_CMDLINE,
+	KEY_ON_TRIPLE_FAULT,
+	KEY_USER,
+	KEY_SERVICE,
+	KEY_CAP_USER,
+	KEY_CAP_SERVICE,
+	CONFIG_KEYS
+};
+
+enum config_shared { SHARED_AUTO, SHARED_YES, SHARED_NO };
+
+/* Where a value comes from: a line of the file, or one of these. */
+#define FROM_NOWHERE	0
+#define FROM_OPTION	(-1)
+
+#define CONFIG_DISKS	4		/* disk0 … disk3 */
+
+struct config {
+	const char *file;		/* its name for messages; NULL: options only */
+	u64 memory;			/* bytes */
+	u64 reserve;			/* bytes; 0: the module's default */
+	u32 cpus;
+	enum config_shared shared;
+	u32 on_triple_fault;		/* enum avmm_partition_policy */
+	u32 user;			/* permille, like the following */
+	u32 service;
+	u32 cap_user;
+	u32 cap_service;
+	char *text[CONFIG_KEYS];	/* of every key that was given; of files the absolute path */
+	int from[CONFIG_KEYS];
+	int problem_line;
+	char problem[512];		/* "user.ini:3: cpus = 0: …", "" if there is none */
+};
+
+void config_init(struct config *config);
+void config_free(struct config *config);
+
+/* Each returns false with config->problem. The order is: file, options, config_finish(). */
+bool config_read(struct config *config, FILE *stream, const char *file);
+bool config_option(struct config *config, enum config_key key, const char *value);
+bool config_finish(struct config *config);	/* what is missing, what does not go together; looks for files */
+
+/* "10", "12.5": permille from percent, from 0.1 to max percent. Returns 0 for anything else. */
+u32 config_percent(const char *text, u32 max);
+
+/* Bytes from "512M": K, M, G, T or none. Returns false for anything else. */
+bool config_bytes(const char *text, u64 *bytes);
+
+/* "memory", "cap-user": as an option's name. */
+const char *config_option_name(enum config_key key);
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The boot image: the files that the configuration names, and what of them goes where in the partition's memory. */
+#ifndef AVMMCTL_IMAGE_H
+#define AVMMCTL_IMAGE_H
+
+#include "config.h"
+#include "loader/boot.h"
+
+struct image {
+	u8 *kernel;			/* the whole file */
+	int initrd;			/* file descriptor, -1: none */
+	const char *initrd_name;
+	struct bzimage header;
+	struct boot_request request;
+	struct boot_layout layout;
+};
+
+/* Each returns EXIT_DONE, or EXIT_REFUSED after having said why. */
+int image_open(struct image *image, const struct config *config);
+int image_write(const struct image *image);	/* to the partition's memory, which is zero */
+
+void image_close(struct image *image);
+
+#endif

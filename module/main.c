@@ -7,7 +7,8 @@
  * it lies in Linux's idle loop in non-root operation and comes back by INIT and SIPI, which the monitor plays.
  *
  * `phase` is written under `lock` and read by the hotplug callbacks, which run while it is held or while it is
- * LAUNCHED. launched[] of a CPU is written on that CPU only. Lock order: lock, then CPU hotplug.
+ * LAUNCHED. launched[] of a CPU is written on that CPU only. Lock order: lock, then CPU hotplug; lock, then that of
+ * partition.c. A user partition can be from the end of the launch on, and is gone before any CPU leaves.
  */
 #include <linux/cpu.h>
 #include <linux/cpuhotplug.h>
@@ -24,6 +25,7 @@
 #include <avmm/version.h>
 #include <avmm/x86.h>
 #include "module.h"
+#include "partition.h"
 
 enum phase { LOADED, LAUNCHING, LAUNCHED, LEAVING };
 
@@ -205,6 +207,8 @@ static int cpu_down_here(unsigned int cpu)
 {
 	if (!cpus[cpu].launched)
 		return 0;
+	if (phase == LAUNCHED && cpu == AVMM_SHARED_CPU && avmm_partition_exists())
+		return -EBUSY;
 	avmm_message_cpu_down(cpu);
 	if (phase != LAUNCHED)
 		leave_this_cpu(cpu);
@@ -237,6 +241,7 @@ static int launch_all(void)
 	}
 	hotplug_state = err;
 	phase = LAUNCHED;
+	avmm_partition_allow();
 	avmm_netlink_event(AVMM_EVENT_LAUNCHED, "launched");
 	pr_avmm(KERN_INFO, "launched on %u CPUs\n", num_online_cpus());
 	return 0;
@@ -275,6 +280,7 @@ static void leave_all(void)
 	unsigned int cpu;
 	bool all = true;
 
+	avmm_partition_forbid();
 	cpumask_clear(&woken);
 	wake_parked(&woken);
 	phase = LEAVING;
@@ -292,12 +298,17 @@ static void leave_all(void)
 	avmm_netlink_event(AVMM_EVENT_LEFT, "left");
 }
 
-static int on_reboot(struct notifier_block *nb, unsigned long action, void *data)
+static void stop(void)
 {
 	mutex_lock(&lock);
 	if (phase == LAUNCHED)
 		leave_all();
 	mutex_unlock(&lock);
+}
+
+static int on_reboot(struct notifier_block *nb, unsigned long action, void *data)
+{
+	stop();
 	return NOTIFY_DONE;
 }
 
@@ -355,20 +366,30 @@ static int __init avmm_init(void)
 	err = avmm_netlink_init();
 	if (err)
 		return err;
+	err = avmm_console_init();
+	if (err)
+		goto no_console;
 	err = avmm_message_init();
 	if (err)
 		goto no_message;
 	err = start();
 	if (err)
 		goto no_launch;
+	err = avmm_chardev_init();
+	if (err)
+		goto no_device;
 	register_reboot_notifier(&reboot_notifier);
 	register_pm_notifier(&suspend_notifier);
 	avmm_debug_init();
 	return 0;
 
+no_device:
+	stop();
 no_launch:
 	avmm_message_exit();
 no_message:
+	avmm_console_exit();
+no_console:
 	/* before the memory goes: a dump may be reading the shared pages */
 	avmm_netlink_exit();
 	avmm_memory_exit();
@@ -380,11 +401,10 @@ static void __exit avmm_exit(void)
 	avmm_debug_exit();
 	unregister_pm_notifier(&suspend_notifier);
 	unregister_reboot_notifier(&reboot_notifier);
-	mutex_lock(&lock);
-	if (phase == LAUNCHED)
-		leave_all();
-	mutex_unlock(&lock);
+	avmm_chardev_exit();
+	stop();
 	avmm_message_exit();
+	avmm_console_exit();
 	avmm_netlink_exit();
 	avmm_memory_exit();
 }

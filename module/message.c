@@ -2,7 +2,7 @@
 /*
  * Messages of the monitor: one Linux interrupt per CPU, with a vector from the kernel's own vector domain, so that no
  * vector is stolen. The monitor raises it by an IPI to its own CPU. The handler only wakes a work item, which passes
- * new lines of the monitor's log to the kernel log and to netlink.
+ * new lines of the monitor's log to the kernel log and to netlink, and lets the user partition's parts look at theirs.
  */
 #include <linux/interrupt.h>
 #include <linux/irq.h>
@@ -13,6 +13,7 @@
 #include <asm/irqdomain.h>
 #include <avmm/hypercall.h>
 #include "module.h"
+#include "partition.h"
 
 #define LINE_SIZE 200
 
@@ -21,7 +22,7 @@ static struct fwnode_handle *fwnode;
 static unsigned int irqs[AVMM_MAX_CPUS];
 static u64 log_seen;
 
-static void pass_log(struct work_struct *work)
+static void pass_log(void)
 {
 	const struct avmm_log *log = avmm_shared_log();
 	u64 head = smp_load_acquire(&log->head);
@@ -45,11 +46,18 @@ static void pass_log(struct work_struct *work)
 	}
 }
 
-static DECLARE_WORK(log_work, pass_log);
+static void look_everywhere(struct work_struct *work)
+{
+	pass_log();
+	avmm_console_poll();
+	avmm_partition_poll();
+}
+
+static DECLARE_WORK(look_work, look_everywhere);
 
 static irqreturn_t on_message(int irq, void *data)
 {
-	schedule_work(&log_work);
+	schedule_work(&look_work);
 	return IRQ_HANDLED;
 }
 
@@ -102,7 +110,7 @@ int avmm_message_init(void)
 
 void avmm_message_exit(void)
 {
-	cancel_work_sync(&log_work);
+	cancel_work_sync(&look_work);
 	irq_domain_remove(domain);
 	irq_domain_free_fwnode(fwnode);
 }

@@ -3,19 +3,21 @@
  * Generic netlink family "avmm": what avmmctl asks for and what it is told. include/uapi/avmm_netlink.h is the
  * contract.
  *
- * Has no state besides the registered family. Everything that is told comes from the shared pages, which the monitor
- * writes at any time without lock: each value is read once, a dump shows CPUs at slightly different times.
+ * The partition's commands are in netlink-partition.c. Has no state besides the registered family. Everything that is
+ * told comes from the shared pages, which the monitor writes at any time without lock: each value is read once, a dump
+ * shows CPUs at slightly different times.
  */
 #include <linux/capability.h>
 #include <linux/cpumask.h>
 #include <linux/module.h>
-#include <net/genetlink.h>
+#include <linux/slab.h>
 #include <asm/tsc.h>
 #include <avmm/boot.h>
 #include <avmm/shared.h>
 #include <avmm/version.h>
-#include "../include/uapi/avmm_netlink.h"
 #include "avmm.h"
+#include "netlink.h"
+#include "partition.h"
 
 #define LOG_CHUNK	2048u	/* bytes of log text per message */
 #define EVENT_TEXT_MAX	1024u	/* bytes of text that an event carries */
@@ -25,13 +27,6 @@
  * than head says and are left out. The monitor's longest line is far shorter.
  */
 #define LOG_MARGIN	4096u
-
-/* A row of AVMM_ATTR_EXITS. */
-struct exit_row {
-	u32 reason;
-	u32 zero;
-	u64 count;
-};
 
 struct stats_dump {
 	unsigned int next_cpu;
@@ -43,7 +38,6 @@ struct log_dump {
 	bool started;
 };
 
-static struct genl_family avmm_family;
 static bool registered;
 
 static unsigned int cpu_limit(void)
@@ -71,7 +65,7 @@ static int put_counters(struct sk_buff *skb, const struct avmm_cpu_stats *stats)
 	return nla_put(skb, AVMM_ATTR_COUNTERS, sizeof(counters), counters);
 }
 
-static int put_u64(struct sk_buff *skb, int attr, u64 value)
+int avmm_put_u64(struct sk_buff *skb, int attr, u64 value)
 {
 	return nla_put_u64_64bit(skb, attr, value, AVMM_ATTR_PAD);
 }
@@ -90,7 +84,8 @@ static size_t status_size(void)
 {
 	return nla_total_size(sizeof(AVMM_VERSION)) +
 	       2 * nla_total_size(sizeof(u32)) +			/* STATE, TSC_KHZ */
-	       4 * nla_total_size_64bit(sizeof(u64)) +			/* MEMORY_*, TEXT_SIZE, PREPARE_TICKS */
+	       5 * nla_total_size_64bit(sizeof(u64)) +			/* MEMORY_*, TEXT_SIZE, PREPARE_TICKS */
+	       avmm_netlink_partition_size() +
 	       nla_total_size(0) + cpu_limit() * cpu_entry_size();
 }
 
@@ -105,9 +100,9 @@ static int put_cpu_entry(struct sk_buff *skb, unsigned int cpu)
 	if (nla_put_u32(skb, AVMM_ATTR_CPU, cpu) ||
 	    nla_put_u32(skb, AVMM_ATTR_CPU_STATE, state) ||
 	    nla_put_u32(skb, AVMM_ATTR_CPU_ONLINE, cpu_online(cpu)) ||
-	    put_u64(skb, AVMM_ATTR_LAUNCH_TICKS, avmm_cpu_launch_ticks(cpu)))
+	    avmm_put_u64(skb, AVMM_ATTR_LAUNCH_TICKS, avmm_cpu_launch_ticks(cpu)))
 		return -EMSGSIZE;
-	if (stats && (put_u64(skb, AVMM_ATTR_EXIT_TOTAL, exit_total(stats)) || put_counters(skb, stats)))
+	if (stats && (avmm_put_u64(skb, AVMM_ATTR_EXIT_TOTAL, exit_total(stats)) || put_counters(skb, stats)))
 		return -EMSGSIZE;
 	nla_nest_end(skb, entry);
 	return 0;
@@ -144,6 +139,19 @@ static u32 machine_state(void)
 	return launched == online ? 1 : 2;
 }
 
+static int put_partition(struct sk_buff *skb)
+{
+	struct avmm_partition_info *info = kmalloc(sizeof(*info), GFP_KERNEL);
+	int ret;
+
+	if (!info)
+		return -ENOMEM;
+	avmm_partition_info(info);
+	ret = avmm_netlink_put_partition(skb, info);
+	kfree(info);
+	return ret;
+}
+
 static int put_status(struct sk_buff *skb)
 {
 	struct avmm_machine_status status;
@@ -151,11 +159,13 @@ static int put_status(struct sk_buff *skb)
 	avmm_get_status(&status);
 	if (nla_put_string(skb, AVMM_ATTR_VERSION, AVMM_VERSION) ||
 	    nla_put_u32(skb, AVMM_ATTR_STATE, machine_state()) ||
-	    put_u64(skb, AVMM_ATTR_MEMORY_TOTAL, status.memory_total) ||
-	    put_u64(skb, AVMM_ATTR_MEMORY_USED, status.memory_used) ||
-	    put_u64(skb, AVMM_ATTR_TEXT_SIZE, status.text_size) ||
-	    put_u64(skb, AVMM_ATTR_PREPARE_TICKS, status.prepare_ticks) ||
-	    nla_put_u32(skb, AVMM_ATTR_TSC_KHZ, tsc_khz))
+	    avmm_put_u64(skb, AVMM_ATTR_MEMORY_TOTAL, status.memory_total) ||
+	    avmm_put_u64(skb, AVMM_ATTR_MEMORY_USED, status.memory_used) ||
+	    avmm_put_u64(skb, AVMM_ATTR_TEXT_SIZE, status.text_size) ||
+	    avmm_put_u64(skb, AVMM_ATTR_PREPARE_TICKS, status.prepare_ticks) ||
+	    nla_put_u32(skb, AVMM_ATTR_TSC_KHZ, tsc_khz) ||
+	    avmm_put_u64(skb, AVMM_ATTR_MEMORY_RESERVE, avmm_partition_default_reserve()) ||
+	    put_partition(skb))
 		return -EMSGSIZE;
 	return put_cpus(skb);
 }
@@ -179,17 +189,17 @@ static int get_status(struct sk_buff *request, struct genl_info *info)
 
 /* GET_STATS */
 
-static int put_exits(struct sk_buff *skb, const struct avmm_cpu_stats *stats)
+int avmm_put_exits(struct sk_buff *skb, int type, const u64 *exits)
 {
-	struct exit_row row = { 0 };
-	struct nlattr *attr = nla_reserve(skb, AVMM_ATTR_EXITS, 0);
+	struct avmm_exit_row row = { 0 };
+	struct nlattr *attr = nla_reserve(skb, type, 0);
 	unsigned int reason;
 
 	if (!attr)
 		return -EMSGSIZE;
 	for (reason = 0; reason < AVMM_EXIT_REASONS; reason++) {
 		row.reason = reason;
-		row.count = READ_ONCE(stats->exits[reason]);
+		row.count = READ_ONCE(exits[reason]);
 		if (row.count && nla_append(skb, sizeof(row), &row))
 			return -EMSGSIZE;
 	}
@@ -206,7 +216,8 @@ static int put_cpu_stats(struct sk_buff *skb, struct netlink_callback *cb, unsig
 			     AVMM_CMD_GET_STATS);
 	if (!header)
 		return -EMSGSIZE;
-	if (nla_put_u32(skb, AVMM_ATTR_CPU, cpu) || put_exits(skb, stats) || put_counters(skb, stats)) {
+	if (nla_put_u32(skb, AVMM_ATTR_CPU, cpu) ||
+	    avmm_put_exits(skb, AVMM_ATTR_EXITS, stats->exits) || put_counters(skb, stats)) {
 		genlmsg_cancel(skb, header);
 		return -EMSGSIZE;
 	}
@@ -279,13 +290,13 @@ static unsigned int read_log(const struct avmm_log *log, struct log_dump *dump, 
 	}
 }
 
-static const struct nla_policy log_policy[AVMM_ATTR_LOG_OFFSET + 1] = {
-	[AVMM_ATTR_LOG_OFFSET] = { .type = NLA_U64 },
+const struct nla_policy avmm_offset_policy[] = {
+	[AVMM_OFFSET_ATTRS] = { .type = NLA_U64 },
 };
 
 static int begin_log(struct netlink_callback *cb)
 {
-	struct nlattr *attrs[AVMM_ATTR_LOG_OFFSET + 1];
+	struct nlattr *attrs[AVMM_OFFSET_ATTRS + 1];
 	struct log_dump *dump = (struct log_dump *)cb->ctx;
 	int ret;
 
@@ -294,7 +305,7 @@ static int begin_log(struct netlink_callback *cb)
 	if (ret)
 		return ret;
 	/* What the core parsed before lies in a structure that differs between kernels. */
-	ret = genlmsg_parse(cb->nlh, &avmm_family, attrs, AVMM_ATTR_LOG_OFFSET, log_policy, cb->extack);
+	ret = genlmsg_parse(cb->nlh, &avmm_family, attrs, AVMM_OFFSET_ATTRS, avmm_offset_policy, cb->extack);
 	if (ret)
 		return ret;
 	dump->end = smp_load_acquire(&avmm_shared_log()->head);
@@ -318,9 +329,10 @@ static int put_log(struct sk_buff *skb, struct netlink_callback *cb, const char 
 	if (!header)
 		return -EMSGSIZE;
 	if (text)
-		ret = put_u64(skb, AVMM_ATTR_LOG_OFFSET, dump->next) ?: nla_put_string(skb, AVMM_ATTR_LOG_TEXT, text);
+		ret = avmm_put_u64(skb, AVMM_ATTR_LOG_OFFSET, dump->next) ?:
+		      nla_put_string(skb, AVMM_ATTR_LOG_TEXT, text);
 	else
-		ret = put_u64(skb, AVMM_ATTR_LOG_END, dump->end);
+		ret = avmm_put_u64(skb, AVMM_ATTR_LOG_END, dump->end);
 	if (ret) {
 		genlmsg_cancel(skb, header);
 		return ret;
@@ -359,7 +371,35 @@ static const struct genl_ops avmm_ops[] = {
 	{ .cmd = AVMM_CMD_GET_STATS, .dumpit = dump_stats },
 	{
 		.cmd = AVMM_CMD_GET_LOG, .dumpit = dump_log, .flags = GENL_ADMIN_PERM,
-		.policy = log_policy, .maxattr = AVMM_ATTR_LOG_OFFSET,
+		.policy = avmm_offset_policy, .maxattr = AVMM_OFFSET_ATTRS,
+	},
+	{ .cmd = AVMM_CMD_GET_PARTITION, .doit = avmm_get_partition },
+	{
+		.cmd = AVMM_CMD_PARTITION_CREATE, .doit = avmm_do_create, .flags = GENL_ADMIN_PERM,
+		.policy = avmm_create_policy, .maxattr = AVMM_CREATE_ATTRS,
+	},
+	{
+		.cmd = AVMM_CMD_PARTITION_START, .doit = avmm_do_start, .flags = GENL_ADMIN_PERM,
+		.policy = avmm_start_policy, .maxattr = AVMM_START_ATTRS,
+	},
+	{
+		.cmd = AVMM_CMD_PARTITION_STOP, .doit = avmm_do_stop, .flags = GENL_ADMIN_PERM,
+		.policy = avmm_stop_policy, .maxattr = AVMM_STOP_ATTRS,
+	},
+	{ .cmd = AVMM_CMD_PARTITION_RESET, .doit = avmm_do_reset, .flags = GENL_ADMIN_PERM },
+	{
+		.cmd = AVMM_CMD_PARTITION_RELOAD, .doit = avmm_do_reload, .flags = GENL_ADMIN_PERM,
+		.policy = avmm_reload_policy, .maxattr = AVMM_RELOAD_ATTRS,
+	},
+	{ .cmd = AVMM_CMD_PARTITION_PAUSE, .doit = avmm_do_pause, .flags = GENL_ADMIN_PERM },
+	{ .cmd = AVMM_CMD_PARTITION_RESUME, .doit = avmm_do_resume, .flags = GENL_ADMIN_PERM },
+	{
+		.cmd = AVMM_CMD_PARTITION_SHARES, .doit = avmm_do_shares, .flags = GENL_ADMIN_PERM,
+		.policy = avmm_shares_policy, .maxattr = AVMM_SHARES_ATTRS,
+	},
+	{
+		.cmd = AVMM_CMD_GET_CONSOLE, .dumpit = avmm_dump_console, .flags = GENL_ADMIN_PERM,
+		.policy = avmm_offset_policy, .maxattr = AVMM_OFFSET_ATTRS,
 	},
 };
 
@@ -367,7 +407,7 @@ static const struct genl_multicast_group avmm_groups[] = {
 	{ .name = AVMM_GENL_MCGRP_EVENTS },
 };
 
-static struct genl_family avmm_family = {
+struct genl_family avmm_family = {
 	.name = AVMM_GENL_NAME,
 	.version = AVMM_GENL_VERSION,
 	.module = THIS_MODULE,

@@ -132,8 +132,8 @@ enum avmm_partition_counter {
 
 /*
  * /dev/avmm (root only): mmap() it MAP_SHARED; the offset is the guest-physical address. RAM lies from 0 up to
- * AVMM_PCI_HOLE (avmm/partition.h) and what is more from 4 GiB on. Anything else, and everything once the partition is
- * gone, is SIGBUS. While it is open or a partition exists the module cannot be removed.
+ * AVMM_PCI_HOLE (avmm/partition.h) and what is more from 4 GiB on; anything else is ENXIO. What was mapped is SIGBUS
+ * once the partition is gone. While the device is open or a partition exists the module cannot be removed.
  */
 #define AVMM_DEVICE		"/dev/avmm"
 #define AVMM_CONSOLE_DEVICE	"/dev/ttyAVMM0"

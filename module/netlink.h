@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What netlink.c, which has the family and its table of operations, and netlink-partition.c share. */
+#ifndef MODULE_NETLINK_H
+#define MODULE_NETLINK_H
+
+#include <net/genetlink.h>
+#include "../include/uapi/avmm_netlink.h"
+
+/* A row of AVMM_ATTR_EXITS and AVMM_ATTR_PARTITION_EXITS. */
+struct avmm_exit_row {
+	u32 reason;
+	u32 zero;
+	u64 count;
+};
+
+/* Policies end with the last attribute that their command takes. */
+#define AVMM_CREATE_ATTRS	AVMM_ATTR_ON_TRIPLE_FAULT
+#define AVMM_START_ATTRS	AVMM_ATTR_EPOCH
+#define AVMM_STOP_ATTRS		AVMM_ATTR_FORCE
+#define AVMM_RELOAD_ATTRS	AVMM_ATTR_ZERO_MEMORY
+#define AVMM_SHARES_ATTRS	AVMM_ATTR_CAP_USER
+#define AVMM_OFFSET_ATTRS	AVMM_ATTR_LOG_OFFSET
+
+extern struct genl_family avmm_family;
+extern const struct nla_policy avmm_create_policy[], avmm_start_policy[], avmm_stop_policy[], avmm_reload_policy[],
+			       avmm_shares_policy[], avmm_offset_policy[];
+
+int avmm_put_u64(struct sk_buff *skb, int attr, u64 value);
+/* exits: by reason, AVMM_EXIT_REASONS of them */
+int avmm_put_exits(struct sk_buff *skb, int attr, const u64 *exits);
+
+int avmm_get_partition(struct sk_buff *request, struct genl_info *info);
+int avmm_do_create(struct sk_buff *request, struct genl_info *info);
+int avmm_do_start(struct sk_buff *request, struct genl_info *info);
+int avmm_do_stop(struct sk_buff *request, struct genl_info *info);
+int avmm_do_reset(struct sk_buff *request, struct genl_info *info);
+int avmm_do_reload(struct sk_buff *request, struct genl_info *info);
+int avmm_do_pause(struct sk_buff *request, struct genl_info *info);
+int avmm_do_resume(struct sk_buff *request, struct genl_info *info);
+int avmm_do_shares(struct sk_buff *request, struct genl_info *info);
+int avmm_dump_console(struct sk_buff *skb, struct netlink_callback *cb);
+
+#endif

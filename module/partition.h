@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The user partition, inside avmm.ko: its RAM, its life, its console, and how they reach userspace. */
+#ifndef MODULE_PARTITION_H
+#define MODULE_PARTITION_H
+
+#include <linux/compiler_attributes.h>
+#include <linux/mm_types.h>
+#include <linux/types.h>
+#include <avmm/partition.h>
+
+#define AVMM_SHARED_CPU	0	/* that both partitions run on, by Linux's number */
+
+struct sk_buff;
+struct vm_fault;
+
+/* Why something was refused, in words. */
+struct avmm_refusal {
+	char text[200];
+};
+
+/* Fills in the words; returns err. */
+__printf(3, 4) int avmm_refuse(struct avmm_refusal *why, int err, const char *format, ...);
+
+struct avmm_partition_request {
+	u64 memory;		/* bytes */
+	u64 reserve;		/* bytes that stay available to the service */
+	u32 vcpus;
+	u32 service_share;	/* these as in struct avmm_partition_config */
+	u32 cap_service;
+	u32 cap_user;
+	u32 on_triple_fault;
+};
+
+/* The first state of vCPU 0 and of the clock, as in struct avmm_partition_config. */
+struct avmm_partition_entry {
+	u64 rip;
+	u64 rsi;
+	u64 cr3;
+	u64 gdt_base;
+	u32 gdt_limit;
+	u64 epoch;
+};
+
+/* A snapshot. Without a partition only state and reason mean something. */
+struct avmm_partition_info {
+	u32 state;
+	u32 reason;
+	u32 resets;
+	struct avmm_partition_request request;	/* with the shares and caps in force */
+	struct avmm_partition_page page;	/* zero unless the monitor knows the partition */
+};
+
+/* partition.c: the life cycle. May sleep; 0 or a negative errno, with `why` filled in. */
+int avmm_partition_create(const struct avmm_partition_request *request, struct avmm_refusal *why);
+int avmm_partition_start(const struct avmm_partition_entry *entry, struct avmm_refusal *why);
+int avmm_partition_button(struct avmm_refusal *why);	/* or the end of one that does not run */
+int avmm_partition_destroy(struct avmm_refusal *why);
+int avmm_partition_reset(struct avmm_refusal *why);
+int avmm_partition_reload(bool zero, struct avmm_refusal *why);
+int avmm_partition_pause(bool pause, struct avmm_refusal *why);
+/* UINT_MAX stays as it is; all three return what is in force then. */
+int avmm_partition_shares(u32 *service, u32 *cap_service, u32 *cap_user, struct avmm_refusal *why);
+void avmm_partition_info(struct avmm_partition_info *info);
+u64 avmm_partition_default_reserve(void);
+
+/* The machine is launched: partitions may be. Before it leaves: none may, and the one that is goes. */
+void avmm_partition_allow(void);
+void avmm_partition_forbid(void);
+bool avmm_partition_exists(void);	/* at this moment; for who holds no lock */
+
+void avmm_partition_poll(void);		/* the monitor's message: looks for changes */
+void avmm_partition_kick_console(void);	/* tells the monitor that the module used the rings */
+
+/* ram.c: the blocks. Changed under partition.c's lock only. */
+int avmm_ram_take(u64 size, u64 reserve, const bool *give_up, struct avmm_refusal *why);
+void avmm_ram_give(void);	/* nobody but Linux may use them any more */
+void avmm_ram_zero(void);
+/*
+ * Physical addresses of blocks from number `first` on, as many as list takes and lie side by side in the guest; returns
+ * how many, 0 at the end.
+ */
+unsigned int avmm_ram_list(unsigned int first, u64 list[AVMM_RAM_LIST], u64 *guest);
+bool avmm_ram_covers(u64 guest, u64 size);
+vm_fault_t avmm_ram_fault(struct vm_fault *vmf);
+
+/* chardev.c: /dev/avmm */
+int avmm_chardev_init(void);
+void avmm_chardev_exit(void);
+void avmm_chardev_zap(void);	/* takes user RAM out of all address spaces */
+
+/* console.c: /dev/ttyAVMM0 and the log of the console */
+int avmm_console_init(void);
+void avmm_console_exit(void);
+void avmm_console_start(void);	/* the rings are the monitor's from now on */
+void avmm_console_stop(void);	/* they are not any more */
+void avmm_console_hangup(void);
+void avmm_console_poll(void);
+u64 avmm_console_end(void);	/* bytes ever put out */
+/* Output from *offset on, which moves to the oldest that is kept; returns the number of bytes. */
+unsigned int avmm_console_read(u64 *offset, u64 end, u8 *data, unsigned int size);
+
+/* netlink-partition.c: the partition's part of the family; netlink.c has the table. */
+size_t avmm_netlink_partition_size(void);
+int avmm_netlink_put_partition(struct sk_buff *skb, const struct avmm_partition_info *info);
+void avmm_netlink_partition_event(u32 event, const struct avmm_partition_info *info, const char *text);
+bool avmm_netlink_has_listeners(void);
+
+#endif

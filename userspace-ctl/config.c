@@ -3,6 +3,7 @@
  * avmm.ini(5). libinih splits the lines; it tells neither line numbers nor headings, so its reader, which it calls
  * once per line, keeps account of both.
  */
+#define _GNU_SOURCE 1	/* asprintf() */
 #include <ctype.h>
 #include <errno.h>
 #include <ini.h>

@@ -119,11 +119,11 @@ class Basics:
 class Nmi:
     """NMIs: as many received as sent, whatever goes on."""
 
-    def storm(self, m, during, count=2000):
+    def storm(self, m, during, count=2000, timeout=400):
         m.run('grep -q avmm_nmi /proc/modules || insmod /root/tests/avmm_nmi.ko')
         m.run(f"echo 'storm {count} nest=10' >/proc/avmm_nmi")
         during()
-        m.run('echo wait >/proc/avmm_nmi', timeout=400)
+        m.run('echo wait >/proc/avmm_nmi', timeout=timeout)
         report = m.out('cat /proc/avmm_nmi')
         m.run('rmmod avmm_nmi')
         assert report.endswith('verdict ok'), report

@@ -27,6 +27,11 @@ int stats_run(const struct command *self, int argc, char **argv);
 int log_run(const struct command *self, int argc, char **argv);
 int start_run(const struct command *self, int argc, char **argv);
 int stop_run(const struct command *self, int argc, char **argv);
+int reset_run(const struct command *self, int argc, char **argv);
+int pause_run(const struct command *self, int argc, char **argv);
+int resume_run(const struct command *self, int argc, char **argv);
+int shares_run(const struct command *self, int argc, char **argv);
+int top_run(const struct command *self, int argc, char **argv);
 int console_run(const struct command *self, int argc, char **argv);
 
 /* output.c */
@@ -60,6 +65,10 @@ int parse_timeout(const struct command *self, const char *text, int *seconds);
 
 /* Prints one object, on one line if compact, and releases it. */
 void print_json(struct json_object *object, bool compact);
+
+/* An object of the exits by reason that are not 0; of all counters by name. */
+struct json_object *exits_json(const u64 *exits, u32 count);
+struct json_object *counters_json(const u64 *counters, u32 count, const char *(*name)(u32 counter));
 
 /* "3.5 MiB", "120 KiB", "17 bytes"; returns buf. */
 const char *format_bytes(char *buf, size_t size, u64 bytes);

@@ -14,9 +14,16 @@ static const struct command commands[] = {
 	  "[FILE] [--KEY VALUE]... [--foreground] [--json]", start_run },
 	{ "stop", "Press the user partition's power button, and wait.", "[--force] [--timeout SECONDS] [--json]",
 	  stop_run },
+	{ "reset", "Reset the user partition: its boot image is loaded again.", "[--json]", reset_run },
+	{ "pause", "Pause the user partition; its time stands still.", "[--json]", pause_run },
+	{ "resume", "Let a paused user partition go on.", "[--json]", resume_run },
+	{ "shares", "Show or change how the shared CPU is divided, in percent of the machine.",
+	  "[--user P | --service P] [--cap-user P] [--cap-service P] [--json]", shares_run },
 	{ "console", "Talk with the user partition's serial console; Ctrl-] leaves it.", "[--dump | --follow]",
 	  console_run },
 	{ "stats", "Show VM exits by reason, and other counts.", "[--interval SECONDS] [--cpu N] [--json]", stats_run },
+	{ "top", "Show live how the shared CPU is divided, and what exits there are.",
+	  "[--interval SECONDS] [--count N] [--json]", top_run },
 	{ "log", "Print the monitor's log.", "[-f | --follow] [--json]", log_run },
 };
 

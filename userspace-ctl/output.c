@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <syslog.h>
 #include "avmmctl.h"
+#include "names.h"
 
 #define TIMEOUT_MAX	86400
 
@@ -130,6 +131,30 @@ void print_json(struct json_object *object, bool compact)
 
 	puts(json_object_to_json_string_ext(object, flags | JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(object);
+}
+
+struct json_object *exits_json(const u64 *exits, u32 count)
+{
+	struct json_object *object = json_object_new_object();
+	char buf[32];
+	u32 i;
+
+	for (i = 0; i < count; i++) {
+		if (exits[i])
+			json_object_object_add(object, exit_reason_name(i, buf, sizeof(buf)),
+					       json_object_new_uint64(exits[i]));
+	}
+	return object;
+}
+
+struct json_object *counters_json(const u64 *counters, u32 count, const char *(*name)(u32 counter))
+{
+	struct json_object *object = json_object_new_object();
+	u32 i;
+
+	for (i = 0; i < count; i++)
+		json_object_object_add(object, name(i), json_object_new_uint64(counters[i]));
+	return object;
 }
 
 const char *format_bytes(char *buf, size_t size, u64 bytes)

@@ -7,13 +7,8 @@
 #include "avmmctl.h"
 #include "partition.h"
 
-struct value {
-	int attr;
-	u64 value;
-	size_t size;		/* 8, 4 or 0: a flag */
-};
-
-static int send_values(struct connection *connection, u8 cmd, const struct value *value, size_t count)
+int partition_request(struct connection *connection, u8 cmd, const struct value *value, size_t count,
+		      message_handler handler, void *opaque)
 {
 	struct nl_msg *msg = new_request(connection, cmd);
 	int ret = 0;
@@ -30,7 +25,12 @@ static int send_values(struct connection *connection, u8 cmd, const struct value
 		nlmsg_free(msg);
 		msg = NULL;
 	}
-	return send_request(connection, msg, NULL, NULL);
+	return send_request(connection, msg, handler, opaque);
+}
+
+static int send_values(struct connection *connection, u8 cmd, const struct value *values, size_t count)
+{
+	return partition_request(connection, cmd, values, count, NULL, NULL);
 }
 
 static int on_partition(struct nlmsghdr *header, void *opaque)

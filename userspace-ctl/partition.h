@@ -10,6 +10,16 @@
 
 #define STOP_TIMEOUT	60	/* seconds that the guest has for its shutdown unless told otherwise */
 
+/* An attribute of a request. */
+struct value {
+	int attr;
+	u64 value;
+	size_t size;		/* 8, 4 or 0: a flag */
+};
+
+int partition_request(struct connection *connection, u8 cmd, const struct value *values, size_t count,
+		      message_handler handler, void *opaque);
+
 int partition_get(struct connection *connection, struct partition_status *partition);
 int partition_create(struct connection *connection, const struct config *config);
 

@@ -5,16 +5,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include "../include/uapi/avmm_netlink.h"
 #include "avmmctl.h"
 #include "messages.h"
 #include "names.h"
-#include "netlink.h"
+#include "snapshot.h"
 
-#define INTERVAL_MIN	0.01	/* seconds */
-#define INTERVAL_MAX	86400.0
 #define COLUMNS_MAX	8	/* with more CPUs only the sum is printed */
 
 struct choice {
@@ -22,53 +17,39 @@ struct choice {
 	int cpu;		/* -1: all */
 };
 
-static int on_stats(struct nlmsghdr *header, void *opaque)
-{
-	return parse_stats(header, opaque);
-}
-
-/* Counts only grow, unless the module was loaded anew in between: then they began at 0. */
-static u64 difference(u64 before, u64 after)
-{
-	return after >= before ? after - before : after;
-}
-
-static void subtract(const struct machine_stats *before, struct machine_stats *after)
-{
-	u32 cpu, i;
-
-	for (cpu = 0; cpu < AVMM_MAX_CPUS; cpu++) {
-		const struct cpu_stats *old = &before->cpu[cpu];
-		struct cpu_stats *new = &after->cpu[cpu];
-
-		for (i = 0; i < AVMM_EXIT_REASONS; i++)
-			new->exits[i] = difference(old->exits[i], new->exits[i]);
-		for (i = 0; i < AVMM_COUNTERS; i++)
-			new->counters[i] = difference(old->counters[i], new->counters[i]);
-	}
-}
-
 static struct json_object *cpu_json(u32 number, const struct cpu_stats *cpu)
 {
 	struct json_object *object = json_object_new_object();
-	struct json_object *exits = json_object_new_object(), *counters = json_object_new_object();
-	char buf[32];
-	u32 i;
 
-	for (i = 0; i < AVMM_EXIT_REASONS; i++) {
-		if (cpu->exits[i])
-			json_object_object_add(exits, exit_reason_name(i, buf, sizeof(buf)),
-					       json_object_new_uint64(cpu->exits[i]));
-	}
-	for (i = 0; i < AVMM_COUNTERS; i++)
-		json_object_object_add(counters, counter_name(i), json_object_new_uint64(cpu->counters[i]));
 	json_object_object_add(object, "cpu", json_object_new_uint64(number));
-	json_object_object_add(object, "exits", exits);
-	json_object_object_add(object, "counters", counters);
+	json_object_object_add(object, "exits", exits_json(cpu->exits, AVMM_EXIT_REASONS));
+	json_object_object_add(object, "counters", counters_json(cpu->counters, AVMM_COUNTERS, counter_name));
 	return object;
 }
 
-static void show_json(const struct machine_stats *stats, const struct choice *choice)
+static struct json_object *user_json(const struct partition_status *user)
+{
+	const struct { const char *key; u64 ticks; } times[] = {
+		{ "time_user", user->time_user }, { "time_service", user->time_service },
+		{ "time_idle", user->time_idle }, { "time_monitor", user->time_monitor },
+		{ "guest_time", user->guest_time }, { "tsc", user->tsc },
+	};
+	struct json_object *object;
+	u32 i;
+
+	if (user->state == AVMM_PARTITION_NONE)
+		return NULL;
+	object = json_object_new_object();
+	json_object_object_add(object, "exits", exits_json(user->exits, AVMM_EXIT_REASONS));
+	json_object_object_add(object, "counters",
+			       counters_json(user->counters, AVMM_PARTITION_COUNTERS, partition_counter_name));
+	for (i = 0; i < sizeof(times) / sizeof(times[0]); i++)
+		json_object_object_add(object, times[i].key, json_object_new_uint64(times[i].ticks));
+	return object;
+}
+
+static void show_json(const struct machine_stats *stats, const struct partition_status *user,
+		      const struct choice *choice)
 {
 	struct json_object *object = json_object_new_object(), *cpus = json_object_new_array();
 	u32 i;
@@ -79,6 +60,7 @@ static void show_json(const struct machine_stats *stats, const struct choice *ch
 	}
 	json_object_object_add(object, "interval", choice->interval ? json_object_new_double(choice->interval) : NULL);
 	json_object_object_add(object, "cpus", cpus);
+	json_object_object_add(object, "user", user_json(user));
 	print_json(object, false);
 }
 
@@ -129,45 +111,43 @@ static void show_text(const struct machine_stats *stats)
 		show_row(stats, i, present <= COLUMNS_MAX);
 }
 
-static void sleep_seconds(double seconds)
+static void show_user(const struct partition_status *user)
 {
-	struct timespec left = { .tv_sec = (time_t)seconds };
+	char buf[32];
+	u32 i;
 
-	left.tv_nsec = (long)((seconds - (double)left.tv_sec) * 1e9);
-	while (nanosleep(&left, &left) < 0 && errno == EINTR)
-		;
+	if (user->state == AVMM_PARTITION_NONE)
+		return;
+	puts("\nUSER PARTITION");
+	for (i = 0; i < AVMM_EXIT_REASONS; i++) {
+		if (user->exits[i])
+			printf("%-42s %14" PRIu64 "\n", exit_reason_name(i, buf, sizeof(buf)), user->exits[i]);
+	}
+	for (i = 0; i < AVMM_PARTITION_COUNTERS; i++) {
+		if (user->counters[i])
+			printf("%-42s %14" PRIu64 "\n", partition_counter_text(i), user->counters[i]);
+	}
 }
 
-static int read_stats(const struct choice *choice, struct machine_stats *stats)
+static int read_stats(const struct choice *choice, struct snapshot *stats)
 {
-	static struct machine_stats before;
+	static struct snapshot before;
 	struct connection connection;
 	int ret = connect_module(&connection);
 
 	if (ret)
 		return ret;
 	if (choice->interval) {
-		ret = request(&connection, AVMM_CMD_GET_STATS, on_stats, &before);
+		ret = snapshot_read(&connection, &before);
 		if (!ret)
 			sleep_seconds(choice->interval);
 	}
 	if (!ret)
-		ret = request(&connection, AVMM_CMD_GET_STATS, on_stats, stats);
+		ret = snapshot_read(&connection, stats);
 	disconnect(&connection);
 	if (!ret)
-		subtract(&before, stats);
+		snapshot_subtract(&before, stats);
 	return ret;
-}
-
-static int parse_interval(const struct command *self, const char *text, double *interval)
-{
-	char *end;
-
-	errno = 0;
-	*interval = strtod(text, &end);
-	if (errno || end == text || *end || !(*interval >= INTERVAL_MIN && *interval <= INTERVAL_MAX))
-		return usage_error(self, "--interval %s: seconds, from %g to %g", text, INTERVAL_MIN, INTERVAL_MAX);
-	return EXIT_DONE;
 }
 
 static int parse_cpu(const struct command *self, const char *text, int *cpu)
@@ -210,7 +190,8 @@ static int parse_options(const struct command *self, int argc, char **argv, stru
 
 int stats_run(const struct command *self, int argc, char **argv)
 {
-	static struct machine_stats stats, all;
+	static struct machine_stats stats;
+	static struct snapshot all;
 	struct choice choice = { .cpu = -1 };
 	int ret = parse_options(self, argc, argv, &choice);
 
@@ -220,14 +201,16 @@ int stats_run(const struct command *self, int argc, char **argv)
 	if (ret)
 		return ret;
 	if (choice.cpu < 0)
-		stats = all;
-	else if (all.cpu[choice.cpu].present)
-		stats.cpu[choice.cpu] = all.cpu[choice.cpu];
+		stats = all.machine;
+	else if (all.machine.cpu[choice.cpu].present)
+		stats.cpu[choice.cpu] = all.machine.cpu[choice.cpu];
 	else
 		return fail("there is no CPU %d", choice.cpu);
-	if (output_json)
-		show_json(&stats, &choice);
-	else
+	if (output_json) {
+		show_json(&stats, &all.user, &choice);
+	} else {
 		show_text(&stats);
+		show_user(&all.user);
+	}
 	return EXIT_DONE;
 }

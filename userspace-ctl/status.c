@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* avmmctl status */
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include "../include/uapi/avmm_netlink.h"
@@ -14,23 +13,56 @@ static int on_status(struct nlmsghdr *header, void *opaque)
 	return parse_status(header, opaque);
 }
 
+static void add_number(struct json_object *object, const char *key, u64 number)
+{
+	json_object_object_add(object, key, json_object_new_uint64(number));
+}
+
 static struct json_object *cpu_json(const struct cpu_status *cpu)
 {
-	struct json_object *object = json_object_new_object(), *counters = json_object_new_object();
-	u32 i;
+	struct json_object *object = json_object_new_object();
 
-	json_object_object_add(object, "cpu", json_object_new_uint64(cpu->cpu));
+	add_number(object, "cpu", cpu->cpu);
 	json_object_object_add(object, "online", json_object_new_boolean(cpu->online));
 	json_object_object_add(object, "state", json_object_new_string(cpu_state_name(cpu->state)));
-	json_object_object_add(object, "launch_ticks", json_object_new_uint64(cpu->launch_ticks));
-	json_object_object_add(object, "exits", json_object_new_uint64(cpu->exit_total));
-	for (i = 0; i < AVMM_COUNTERS; i++)
-		json_object_object_add(counters, counter_name(i), json_object_new_uint64(cpu->counters[i]));
-	json_object_object_add(object, "counters", counters);
+	add_number(object, "launch_ticks", cpu->launch_ticks);
+	add_number(object, "exits", cpu->exit_total);
+	json_object_object_add(object, "counters", counters_json(cpu->counters, AVMM_COUNTERS, counter_name));
 	return object;
 }
 
-/* Until the user partition comes there is one partition, and it has every CPU that runs above the monitor. */
+static double percent(u32 permille)
+{
+	return permille / 10.0;
+}
+
+static struct json_object *user_json(const struct partition_status *user)
+{
+	struct json_object *object = json_object_new_object(), *cpus = json_object_new_array();
+
+	/* The user partition's CPU is the shared one. */
+	json_object_array_add(cpus, json_object_new_uint64(0));
+	json_object_object_add(object, "name", json_object_new_string("user"));
+	json_object_object_add(object, "cpus", cpus);
+	json_object_object_add(object, "state", json_object_new_string(partition_state_name(user->state)));
+	json_object_object_add(object, "reason", json_object_new_string(partition_reason_name(user->reason)));
+	add_number(object, "resets", user->resets);
+	add_number(object, "memory", user->memory);
+	add_number(object, "vcpus", user->vcpus);
+	json_object_object_add(object, "share", json_object_new_double(percent(1000 - user->service_share)));
+	json_object_object_add(object, "cap", json_object_new_double(percent(user->cap_user)));
+	json_object_object_add(object, "on_triple_fault",
+			       json_object_new_string(user->on_triple_fault == AVMM_POLICY_RESET ? "reset" : "stop"));
+	add_number(object, "time_user", user->time_user);
+	add_number(object, "time_service", user->time_service);
+	add_number(object, "time_idle", user->time_idle);
+	add_number(object, "time_monitor", user->time_monitor);
+	add_number(object, "guest_time", user->guest_time);
+	add_number(object, "tsc", user->tsc);
+	return object;
+}
+
+/* The service partition has every CPU that runs above the monitor. */
 static struct json_object *partitions_json(const struct machine_status *status)
 {
 	struct json_object *list = json_object_new_array(), *service, *cpus;
@@ -46,7 +78,14 @@ static struct json_object *partitions_json(const struct machine_status *status)
 	}
 	json_object_object_add(service, "name", json_object_new_string("service"));
 	json_object_object_add(service, "cpus", cpus);
+	if (status->partition.state != AVMM_PARTITION_NONE) {
+		json_object_object_add(service, "share",
+				       json_object_new_double(percent(status->partition.service_share)));
+		json_object_object_add(service, "cap", json_object_new_double(percent(status->partition.cap_service)));
+	}
 	json_object_array_add(list, service);
+	if (status->partition.state != AVMM_PARTITION_NONE)
+		json_object_array_add(list, user_json(&status->partition));
 	return list;
 }
 
@@ -63,6 +102,8 @@ static void show_json(const struct machine_status *status)
 	json_object_object_add(object, "prepare_ticks", json_object_new_uint64(status->prepare_ticks));
 	json_object_object_add(object, "tsc_khz", json_object_new_uint64(status->tsc_khz));
 	json_object_object_add(object, "partitions", partitions_json(status));
+	json_object_object_add(object, "last_reason",
+			       json_object_new_string(partition_reason_name(status->partition.reason)));
 	for (i = 0; i < status->ncpus; i++)
 		json_object_array_add(cpus, cpu_json(&status->cpu[i]));
 	json_object_object_add(object, "cpus", cpus);
@@ -84,6 +125,31 @@ static void show_cpu(const struct machine_status *status, const struct cpu_statu
 	}
 }
 
+static void show_partitions(const struct machine_status *status)
+{
+	const struct partition_status *user = &status->partition;
+	char memory[32];
+
+	if (!status->state) {
+		puts("partitions: none");
+		return;
+	}
+	if (user->state == AVMM_PARTITION_NONE) {
+		printf("partitions: service (this Linux)\n");
+		if (user->reason != AVMM_REASON_NONE)
+			printf("the last user partition ended: %s\n", partition_reason_text(user->reason));
+		return;
+	}
+	printf("partitions: service (this Linux) with %.1f %%, user with %.1f %%\n", percent(user->service_share),
+	       percent(1000 - user->service_share));
+	printf("user: %s", partition_state_name(user->state));
+	if (user->state == AVMM_PARTITION_OFF)
+		printf(" (%s)", partition_reason_text(user->reason));
+	printf(", %s of memory, %" PRIu32 " CPU%s, %" PRIu32 " reset%s\n",
+	       format_bytes(memory, sizeof(memory), user->memory), user->vcpus, user->vcpus == 1 ? "" : "s",
+	       user->resets, user->resets == 1 ? "" : "s");
+}
+
 static void show_text(const struct machine_status *status)
 {
 	char total[32], used[32], text[32], prepared[32];
@@ -98,7 +164,7 @@ static void show_text(const struct machine_status *status)
 		       format_ticks(prepared, sizeof(prepared), status->prepare_ticks, status->tsc_khz));
 	else
 		puts("monitor: none");
-	printf("partitions: %s\n", status->state ? "service (this Linux)" : "none");
+	show_partitions(status);
 	printf("\n%-4s %-10s %-8s %12s %14s\n", "CPU", "STATE", "LINUX", "LAUNCH", "EXITS");
 	for (i = 0; i < status->ncpus; i++)
 		show_cpu(status, &status->cpu[i]);
@@ -106,18 +172,12 @@ static void show_text(const struct machine_status *status)
 
 int status_run(const struct command *self, int argc, char **argv)
 {
-	static const struct option options[] = { COMMON_OPTIONS };
 	static struct machine_status status;
 	struct connection connection;
-	int c, ret;
+	int ret = no_options(self, argc, argv);
 
-	while ((c = getopt_long(argc, argv, COMMON_LETTERS, options, NULL)) != -1) {
-		if (common_option(self, c, argv, &ret))
-			return ret;
-	}
-	if (optind != argc)
-		return usage_error(self, "%s: what is `%s`?", self->name, argv[optind]);
-
+	if (ret != GO_ON)
+		return ret;
 	ret = connect_module(&connection);
 	if (ret)
 		return ret;

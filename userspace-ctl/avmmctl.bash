@@ -3,6 +3,9 @@
 
 _avmmctl()
 {
+	local commands='check status start stop reset pause resume shares console stats top log'
+	local keys='--memory --reserve --cpus --shared --firmware --kernel --initrd --cmdline --on-triple-fault'
+	local shares='--user --service --cap-user --cap-service'
 	local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command='' i
 
 	for ((i = 1; i < COMP_CWORD; i++)); do
@@ -13,8 +16,21 @@ _avmmctl()
 	done
 
 	case $previous in
-	--interval)
+	--interval | --timeout | --count | --memory | --reserve | --cpus | --cmdline | --user | --service | --cap-user | \
+		--cap-service)
 		COMPREPLY=()
+		return
+		;;
+	--kernel | --initrd | --firmware)
+		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		return
+		;;
+	--shared)
+		mapfile -t COMPREPLY < <(compgen -W 'auto yes no' -- "$word")
+		return
+		;;
+	--on-triple-fault)
+		mapfile -t COMPREPLY < <(compgen -W 'stop reset' -- "$word")
 		return
 		;;
 	--cpu)
@@ -24,9 +40,15 @@ _avmmctl()
 	esac
 
 	case $command in
-	'') mapfile -t COMPREPLY < <(compgen -W 'check status stats log --json --help --version' -- "$word") ;;
+	'') mapfile -t COMPREPLY < <(compgen -W "$commands --json --help --version" -- "$word") ;;
 	check) mapfile -t COMPREPLY < <(compgen -W '--all --json --help' -- "$word") ;;
 	status) mapfile -t COMPREPLY < <(compgen -W '--json --help' -- "$word") ;;
+	start) mapfile -t COMPREPLY < <(compgen -f -W "$keys $shares --foreground --json --help" -- "$word") ;;
+	stop) mapfile -t COMPREPLY < <(compgen -W '--force --timeout --json --help' -- "$word") ;;
+	reset | pause | resume) mapfile -t COMPREPLY < <(compgen -W '--json --help' -- "$word") ;;
+	shares) mapfile -t COMPREPLY < <(compgen -W "$shares --json --help" -- "$word") ;;
+	console) mapfile -t COMPREPLY < <(compgen -W '--dump --follow --help' -- "$word") ;;
+	top) mapfile -t COMPREPLY < <(compgen -W '--interval --count --json --help' -- "$word") ;;
 	stats) mapfile -t COMPREPLY < <(compgen -W '--interval --cpu --json --help' -- "$word") ;;
 	log) mapfile -t COMPREPLY < <(compgen -W '--follow --json --help' -- "$word") ;;
 	*) COMPREPLY=() ;;

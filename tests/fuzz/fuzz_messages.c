@@ -13,6 +13,8 @@
 #include "userspace-ctl/lines.h"
 #include "userspace-ctl/messages.h"
 
+#define PARSERS	8
+
 static void print(u64 offset, const char *text, void *opaque)
 {
 	(void)offset;
@@ -26,9 +28,12 @@ static void parse(struct nlmsghdr *header, uint8_t which)
 	static struct lines lines = { .print = print };
 	static struct machine_status status;
 	static struct machine_stats stats;
+	static struct partition_status partition;
+	static struct console_part console;
 	static struct log_part part;
+	struct shares shares;
 
-	switch (which % 5) {
+	switch (which % PARSERS) {
 	case 0:
 		if (!parse_status(header, &status) && status.ncpus > AVMM_MAX_CPUS)
 			abort();
@@ -39,6 +44,18 @@ static void parse(struct nlmsghdr *header, uint8_t which)
 	case 2:
 		if (!parse_log(header, &part))
 			lines_add(&lines, part.offset, part.text);
+		break;
+	case 5:
+		parse_partition(header, &partition);
+		break;
+	case 6:
+		/* what it points at lies in the message */
+		if (!parse_console(header, &console) && console.size &&
+		    (console.data < (char *)header || console.size > header->nlmsg_len))
+			abort();
+		break;
+	case 7:
+		parse_shares(header, &shares);
 		break;
 	default: {
 		const char *text = parse_extack(header);
@@ -53,7 +70,7 @@ static void parse(struct nlmsghdr *header, uint8_t which)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const uint8_t types[] = { 0x20, 0x20, 0x20, NLMSG_ERROR, NLMSG_DONE };
+	static const uint8_t types[PARSERS] = { 0x20, 0x20, 0x20, NLMSG_ERROR, NLMSG_DONE, 0x20, 0x20, 0x20 };
 	struct nlmsghdr *header;
 
 	if (size < 2)
@@ -62,7 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!header)
 		return 0;
 	header->nlmsg_len = (u32)(NLMSG_HDRLEN + size - 2);
-	header->nlmsg_type = types[data[0] % 5];
+	header->nlmsg_type = types[data[0] % PARSERS];
 	header->nlmsg_flags = (uint16_t)(data[1] << 8);
 	memcpy(NLMSG_DATA(header), data + 2, size - 2);
 	parse(header, data[0]);

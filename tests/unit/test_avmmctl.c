@@ -399,6 +399,113 @@ static void every_number_has_a_name(void **state)
 	assert_string_equal(machine_state_name(3), "unknown");
 }
 
+static void put_partition(struct nl_msg *msg)
+{
+	const struct exit_row rows[] = { { 12, 0, 5 }, { 30, 0, 900 } };
+	const u64 counters[AVMM_PARTITION_COUNTERS + 1] = { 11, 12, [AVMM_PARTITION_COUNTERS] = 99 };
+	struct nlattr *entry = nla_nest_start(msg, AVMM_ATTR_PARTITION);
+
+	assert_non_null(entry);
+	assert_int_equal(nla_put_u32(msg, AVMM_ATTR_PARTITION_STATE, AVMM_PARTITION_PAUSED), 0);
+	assert_int_equal(nla_put_u32(msg, AVMM_ATTR_PARTITION_RESETS, 3), 0);
+	assert_int_equal(nla_put_u64(msg, AVMM_ATTR_PARTITION_MEMORY, 1 << 30), 0);
+	assert_int_equal(nla_put_u32(msg, AVMM_ATTR_SERVICE_SHARE, 125), 0);
+	assert_int_equal(nla_put(msg, AVMM_ATTR_PARTITION_EXITS, sizeof(rows), rows), 0);
+	assert_int_equal(nla_put(msg, AVMM_ATTR_PARTITION_COUNTERS, sizeof(counters), counters), 0);
+	assert_int_equal(nla_put_u64(msg, AVMM_ATTR_TIME_USER, 77), 0);
+	nla_nest_end(msg, entry);
+	assert_int_equal(nla_put_u64(msg, AVMM_ATTR_TSC, 1000), 0);
+}
+
+static void check_partition(const struct partition_status *partition)
+{
+	assert_int_equal(partition->state, AVMM_PARTITION_PAUSED);
+	assert_int_equal(partition->reason, AVMM_REASON_NONE);	/* was not in the message */
+	assert_int_equal(partition->resets, 3);
+	assert_int_equal(partition->memory, 1 << 30);
+	assert_int_equal(partition->service_share, 125);
+	assert_int_equal(partition->exits[12], 5);
+	assert_int_equal(partition->exits[30], 900);
+	assert_int_equal(partition->counters[AVMM_PARTITION_COUNT_MMIO], 12);
+	assert_int_equal(partition->counters[AVMM_PARTITION_COUNTERS - 1], 0);
+	assert_int_equal(partition->time_user, 77);
+	assert_int_equal(partition->tsc, 1000);
+}
+
+static void partition_is_understood(void **state)
+{
+	struct nl_msg *msg = new_message(AVMM_CMD_GET_PARTITION);
+	struct partition_status partition;
+	struct machine_status machine;
+
+	(void)state;
+	put_partition(msg);
+	assert_int_equal(parse_partition(nlmsg_hdr(msg), &partition), 0);
+	check_partition(&partition);
+	nlmsg_free(msg);
+
+	msg = status_message(1);
+	put_partition(msg);
+	assert_int_equal(parse_status(nlmsg_hdr(msg), &machine), 0);
+	check_partition(&machine.partition);
+	nlmsg_free(msg);
+
+	/* from a module that knows no partition */
+	msg = status_message(1);
+	assert_int_equal(parse_status(nlmsg_hdr(msg), &machine), 0);
+	assert_int_equal(machine.partition.state, AVMM_PARTITION_NONE);
+	assert_int_equal(parse_partition(nlmsg_hdr(msg), &partition), -EINVAL);
+	nlmsg_free(msg);
+}
+
+static void console_is_bytes(void **state)
+{
+	struct nl_msg *msg = new_message(AVMM_CMD_GET_CONSOLE);
+	struct console_part part;
+
+	(void)state;
+	assert_int_equal(nla_put_u64(msg, AVMM_ATTR_LOG_END, 1 << 20), 0);
+	assert_int_equal(parse_console(nlmsg_hdr(msg), &part), 0);
+	assert_int_equal(part.end, 1 << 20);
+	assert_int_equal(part.size, 0);
+	assert_int_equal(nla_put_u64(msg, AVMM_ATTR_LOG_OFFSET, 17), 0);
+	assert_int_equal(nla_put(msg, AVMM_ATTR_CONSOLE_DATA, 4, "a\0b"), 0);
+	assert_int_equal(parse_console(nlmsg_hdr(msg), &part), 0);
+	assert_int_equal(part.offset, 17);
+	assert_int_equal(part.size, 4);
+	assert_memory_equal(part.data, "a\0b", 4);
+	nlmsg_free(msg);
+}
+
+static void shares_are_understood(void **state)
+{
+	struct nl_msg *msg = new_message(AVMM_CMD_PARTITION_SHARES);
+	struct shares shares;
+
+	(void)state;
+	assert_int_equal(nla_put_u32(msg, AVMM_ATTR_SERVICE_SHARE, 100), 0);
+	assert_int_equal(nla_put_u32(msg, AVMM_ATTR_CAP_USER, 1000), 0);
+	assert_int_equal(parse_shares(nlmsg_hdr(msg), &shares), 0);
+	assert_int_equal(shares.service_share, 100);
+	assert_int_equal(shares.cap_user, 1000);
+	assert_int_equal(shares.cap_service, 0);
+	nlmsg_free(msg);
+}
+
+static void partitions_have_names(void **state)
+{
+	u32 i;
+
+	(void)state;
+	for (i = 0; i < AVMM_PARTITION_COUNTERS; i++)
+		assert_true(partition_counter_name(i) && partition_counter_text(i));
+	assert_null(partition_counter_name(AVMM_PARTITION_COUNTERS));
+	assert_string_equal(partition_state_name(AVMM_PARTITION_OFF), "off");
+	assert_string_equal(partition_state_name(AVMM_PARTITION_OFF + 1), "unknown");
+	assert_string_equal(partition_reason_name(AVMM_REASON_FORCED), "forced");
+	assert_string_equal(partition_reason_name(AVMM_REASON_FORCED + 1), "unknown");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -417,6 +524,10 @@ int main(void)
 		cmocka_unit_test(a_line_whose_beginning_is_lost_is_dropped),
 		cmocka_unit_test(endless_lines_are_cut),
 		cmocka_unit_test(every_number_has_a_name),
+		cmocka_unit_test(partition_is_understood),
+		cmocka_unit_test(console_is_bytes),
+		cmocka_unit_test(shares_are_understood),
+		cmocka_unit_test(partitions_have_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

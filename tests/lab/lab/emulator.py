@@ -179,6 +179,14 @@ class Emulator:
     def alive(self):
         return self.process is not None and self.process.poll() is None
 
+    def clock(self):
+        """Seconds of CPU time that the emulator had: deadlines by it do not depend on what else the host does."""
+        try:
+            fields = Path(f'/proc/{self.process.pid}/stat').read_text().rpartition(')')[2].split()
+        except OSError:
+            return 0.0
+        return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+
     def read(self, timeout):
         """Wait at most TIMEOUT for serial output; False when there was none."""
         import select
@@ -212,17 +220,17 @@ class Emulator:
     def save(self, timeout=120):
         """Save a checkpoint to RUN/ck; the emulator ends."""
         self.process.send_signal(signal.SIGUSR1)
-        deadline = time.monotonic() + timeout
+        deadline = self.clock() + timeout
         while self.process.poll() is None:
             self.read(0.2)
-            if time.monotonic() > deadline:
+            if self.clock() > deadline:
                 raise RuntimeError('the checkpoint was not saved in time')
         if not (self.run / 'ck' / 'SAVED').exists():
             raise RuntimeError(f'the checkpoint failed: {self.last_log()}')
 
     def wait_end(self, timeout):
-        deadline = time.monotonic() + timeout
-        while self.process.poll() is None and time.monotonic() < deadline:
+        deadline = self.clock() + timeout
+        while self.process.poll() is None and self.clock() < deadline:
             self.read(0.1)
         return not self.alive()
 
@@ -295,10 +303,10 @@ def checkpoint(shape):
 
 
 def wait_ready(emulator, timeout):
-    deadline = time.monotonic() + timeout
+    deadline = emulator.clock() + timeout
     while b'<READY>' not in emulator.serial:
         if not emulator.read(0.2) and not emulator.alive():
             raise RuntimeError(f'the machine ended while booting: {emulator.last_log()}\n'
                                f'{emulator.serial[-2000:].decode(errors="replace")}')
-        if time.monotonic() > deadline:
+        if emulator.clock() > deadline:
             raise RuntimeError(f'no shell after {timeout} s: {emulator.serial[-2000:].decode(errors="replace")}')

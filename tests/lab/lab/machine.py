@@ -117,7 +117,10 @@ class Machine:
     # -- commands
 
     def run(self, command, timeout=60, check=True):
-        """Run COMMAND in a fresh shell; raise unless it ends with status 0 (check=False: return the status)."""
+        """Run COMMAND in a fresh shell; raise unless it ends with status 0 (check=False: return the status).
+
+        TIMEOUT, as all in the lab, counts seconds of the emulator's CPU time.
+        """
         n = self.fire(command)
         output, match = self._expect(rf'<E:{n}:(\d+)>', timeout, command)
         result = Result(output, int(match.group(1)))
@@ -173,7 +176,7 @@ class Machine:
     def _wait(self, regex, timeout, rebooted=False):
         """(text before, match) of REGEX in what was not consumed yet."""
         pattern = re.compile(regex.encode())
-        deadline = time.monotonic() + timeout
+        deadline = self.emulator.clock() + timeout
         while True:
             match = pattern.search(self.emulator.serial, self._seen)
             if match:
@@ -190,7 +193,7 @@ class Machine:
                 if pattern.search(self.emulator.serial, self._seen):
                     continue
                 raise Gone(f'{self.name}: the machine ended: {self.how_ended()}')
-            if time.monotonic() > deadline:
+            if self.emulator.clock() > deadline:
                 raise TimedOut(f'{self.name}: no {regex!r} after {timeout} s')
 
     def wait_console(self, regex, timeout=60):

@@ -474,6 +474,8 @@ int avmm_partition_pause(bool pause, struct avmm_refusal *why)
 	}
 	if (!err) {
 		seen_state = pause ? AVMM_PARTITION_PAUSED : AVMM_PARTITION_RUNNING;
+		if (!pause)	/* input may have come meanwhile */
+			hypercall(AVMM_HC_CONSOLE_KICK, 0, 0, 0);
 		tell(pause ? AVMM_EVENT_PARTITION_PAUSED : AVMM_EVENT_PARTITION_RESUMED, pause ? "paused" : "resumed");
 	}
 	mutex_unlock(&lock);

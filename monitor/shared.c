@@ -228,6 +228,7 @@ static void stop_or_reset(struct cpu *cpu)
 /* The end of every exit of the user's vCPU. */
 void core_user_enter(struct vcpu *v)
 {
+	v->launched = 1;
 	if (user.platform.off_wanted || user.platform.reset_wanted) {
 		stop_or_reset(v->cpu);
 		return;

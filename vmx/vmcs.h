@@ -29,11 +29,14 @@
 #define VMCS_TSC_OFFSET			0x2010
 #define VMCS_VIRTUAL_APIC		0x2012
 #define VMCS_EPTP			0x201a
+#define VMCS_XSS_EXITING_BITMAP		0x202c
+#define VMCS_PCONFIG_EXITING_BITMAP	0x203e
 #define VMCS_GUEST_PHYS_ADDR		0x2400
 #define VMCS_LINK_POINTER		0x2800
 #define VMCS_GUEST_DEBUGCTL		0x2802
 #define VMCS_GUEST_PAT			0x2804
 #define VMCS_GUEST_EFER			0x2806
+#define VMCS_GUEST_PERF_GLOBAL_CTRL	0x2808
 #define VMCS_GUEST_PDPTE0		0x280a
 #define VMCS_GUEST_PKRS			0x2818
 #define VMCS_HOST_PAT			0x2c00
@@ -153,10 +156,12 @@
 #define VMX_EXIT_LOAD_CET		(1u << 28)
 #define VMX_EXIT_LOAD_PKRS		(1u << 29)
 #define VMX_ENTRY_IA32E_GUEST		(1u << 9)
+#define VMX_ENTRY_LOAD_PERF_GLOBAL_CTRL	(1u << 13)
 #define VMX_ENTRY_LOAD_CET		(1u << 20)
 #define VMX_ENTRY_LOAD_PKRS		(1u << 22)
 
 /* basic exit reasons */
+#define VMX_EXIT_BASIC			0xffffu
 #define VMX_EXIT_ENTRY_FAILED		(1u << 31)
 #define VMX_REASON_EXCEPTION_NMI	0
 #define VMX_REASON_TRIPLE_FAULT		2
@@ -212,6 +217,7 @@
 #define VMX_BLOCKING_STI		(1u << 0)
 #define VMX_BLOCKING_MOV_SS		(1u << 1)
 #define VMX_BLOCKING_NMI		(1u << 3)
+#define VMX_BLOCKS_NMI			(VMX_BLOCKING_STI | VMX_BLOCKING_MOV_SS | VMX_BLOCKING_NMI)
 
 /* guest activity state */
 #define VMX_ACTIVITY_ACTIVE		0

@@ -12,6 +12,7 @@
 #include <linux/io.h>
 #include <linux/kernel.h>
 #include <linux/string.h>
+#include <asm/asm.h>
 #include <asm/desc.h>
 #include <asm/msr.h>
 #include <avmm/hypercall.h>
@@ -23,6 +24,9 @@
 #define CR4_NOT_IN_ROOT	(AVMM_CR4_PGE | AVMM_CR4_CET | AVMM_CR4_PKS | AVMM_CR4_FRED)
 #define RESET_DR7	0x400
 #define MACHINE_CHECK	18
+#define PROC2_XSAVES	(1u << 20)
+#define PROC2_PCONFIG	(1u << 27)
+#define ALL_CONTEXTS	2ul	/* type of INVEPT and INVVPID */
 
 u32 vmx_launch_enter(void);
 int vmx_trampoline_call(struct avmm_leave *leave, u64 cr3, u64 function, void *argument);
@@ -43,12 +47,27 @@ static __always_inline u64 vmread(u64 field)
 	return value;
 }
 
+/* A #GP, where VMX is locked off on a CPU that came after the check, fails like the rest. */
 static __always_inline bool vmxon(u64 phys)
 {
-	bool fail;
+	asm goto("1: vmxon %0\n"
+		 "jbe %l[fail]\n"
+		 _ASM_EXTABLE(1b, %l[fail])
+		 : : "m"(phys) : "cc", "memory" : fail);
+	return true;
+fail:
+	return false;
+}
 
-	asm volatile("vmxon %1" : "=@ccbe"(fail) : "m"(phys) : "memory");
-	return !fail;
+/*
+ * VMXON and VMXOFF need not drop what was cached under a VPID or an EPT pointer (Intel SDM volume 3, 29.4.3.3). An
+ * earlier launch may have had the same two, and Linux has changed its page tables since.
+ */
+static __always_inline void drop_old_translations(void)
+{
+	static const u64 descriptor[2];
+
+	asm volatile("invept %0, %1; invvpid %0, %1" : : "m"(descriptor), "r"(ALL_CONTEXTS) : "cc", "memory");
 }
 
 static __always_inline bool vmcs_load(u64 phys)
@@ -169,6 +188,8 @@ static void write_guest_registers(const struct vmx_controls *c, u64 cr4)
 	vmwrite(VMCS_GUEST_PAT, rdmsr_raw(AVMM_MSR_PAT));
 	vmwrite(VMCS_GUEST_DEBUGCTL, rdmsr_raw(AVMM_MSR_DEBUGCTL));
 	vmwrite(VMCS_LINK_POINTER, ~0ull);
+	if (c->entry & VMX_ENTRY_LOAD_PERF_GLOBAL_CTRL)
+		vmwrite(VMCS_GUEST_PERF_GLOBAL_CTRL, rdmsr_raw(AVMM_MSR_PERF_GLOBAL_CTRL));
 	if (c->entry & VMX_ENTRY_LOAD_CET) {
 		vmwrite(VMCS_GUEST_S_CET, rdmsr_raw(AVMM_MSR_S_CET));
 		vmwrite(VMCS_GUEST_SSP, 0);
@@ -206,6 +227,8 @@ static void write_host(const struct vmx_launch *l, const struct avmm_cpu_boot *b
 	vmwrite(VMCS_HOST_SYSENTER_EIP, 0);
 	vmwrite(VMCS_HOST_EFER, rdmsr_raw(AVMM_MSR_EFER));
 	vmwrite(VMCS_HOST_PAT, rdmsr_raw(AVMM_MSR_PAT));
+	if (l->controls.exit & VMX_EXIT_LOAD_PERF_GLOBAL_CTRL)
+		vmwrite(VMCS_HOST_PERF_GLOBAL_CTRL, 0);
 	if (l->controls.exit & VMX_EXIT_LOAD_CET) {
 		vmwrite(VMCS_HOST_S_CET, 0);
 		vmwrite(VMCS_HOST_SSP, 0);
@@ -227,6 +250,10 @@ static void write_controls(const struct vmx_launch *l, const struct avmm_cpu_boo
 	vmwrite(VMCS_PROC_CONTROLS2, c->proc2);
 	vmwrite(VMCS_EXIT_CONTROLS, c->exit);
 	vmwrite(VMCS_ENTRY_CONTROLS, c->entry);
+	if (c->proc2 & PROC2_XSAVES)
+		vmwrite(VMCS_XSS_EXITING_BITMAP, 0);
+	if (c->proc2 & PROC2_PCONFIG)
+		vmwrite(VMCS_PCONFIG_EXITING_BITMAP, 0);
 	vmwrite(VMCS_EXCEPTION_BITMAP, 0);
 	vmwrite(VMCS_PF_ERROR_MASK, 0);
 	vmwrite(VMCS_PF_ERROR_MATCH, 0);
@@ -293,12 +320,13 @@ static enum vmx_launch_error launch(const struct vmx_launch *l, u32 cpu, u32 *de
 	if (cr4 & AVMM_CR4_VMXE)
 		return VMX_LAUNCH_HELD;
 	if (l->feature_control && !(rdmsr_raw(AVMM_MSR_FEATURE_CONTROL) & AVMM_FEATURE_CONTROL_LOCK))
-		native_wrmsrl(AVMM_MSR_FEATURE_CONTROL, l->feature_control);
+		native_wrmsrl(AVMM_MSR_FEATURE_CONTROL, rdmsr_raw(AVMM_MSR_FEATURE_CONTROL) | l->feature_control);
 	write_cr4_raw(cr4 | AVMM_CR4_VMXE);
 	if (fails_at(l, cpu, VMX_STEP_VMXON) || !vmxon(boot->vmxon_phys)) {
 		write_cr4_raw(cr4);
 		return fails_at(l, cpu, VMX_STEP_VMXON) ? VMX_LAUNCH_INJECTED : VMX_LAUNCH_VMXON;
 	}
+	drop_old_translations();
 	if (!vmcs_load(boot->vmcs_phys)) {
 		asm volatile("vmxoff" : : : "cc", "memory");
 		write_cr4_raw(cr4);
@@ -344,7 +372,7 @@ const char *vmx_launch_error_text(enum vmx_launch_error error)
 	static const char *const text[] = {
 		[VMX_LAUNCH_OK] = "launched",
 		[VMX_LAUNCH_HELD] = "CR4.VMXE is set: another hypervisor holds VMX",
-		[VMX_LAUNCH_VMXON] = "VMXON failed",
+		[VMX_LAUNCH_VMXON] = "VMXON failed: locked off by firmware on this CPU?",
 		[VMX_LAUNCH_VMCS] = "VMCLEAR or VMPTRLD failed",
 		[VMX_LAUNCH_VMLAUNCH] = "VMLAUNCH failed, VM-instruction error",
 		[VMX_LAUNCH_ENTRY] = "VM entry failed, exit reason",

@@ -145,7 +145,24 @@ u64 vmx_guest_cr4(void)
 	return vmread(VMCS_GUEST_CR4);
 }
 
-/* Every exit pays for each line here: the failed entry, which happens once in a launch at most, hides in the range. */
+/* A reason with flags above its number: a failed entry, or an exit out of an enclave, as NMIs find the CPU there. */
+static void __attribute__((noinline)) exit_with_flags(struct vcpu *v, u64 reason)
+{
+	u64 basic = reason & VMX_EXIT_BASIC;
+
+	if (reason & VMX_EXIT_ENTRY_FAILED) {
+		if (v->service)
+			vmx_leave(v->cpu, reason);
+		core_user_entry_failed(v, reason);
+	} else if (basic < EXIT_ROWS) {
+		v->exit_counts[basic]++;
+		v->exits[basic](v);
+	} else {
+		vmx_exit_unknown(v);
+	}
+}
+
+/* Every exit pays for each line here: what is rare hides in the range check. */
 void vmx_exit(struct vcpu *v)
 {
 	u64 reason = vmread(VMCS_EXIT_REASON);
@@ -153,12 +170,8 @@ void vmx_exit(struct vcpu *v)
 	if (likely(reason < EXIT_ROWS)) {
 		v->exit_counts[reason]++;
 		v->exits[reason](v);
-	} else if (reason & VMX_EXIT_ENTRY_FAILED) {
-		if (v->service)
-			vmx_leave(v->cpu, reason);
-		core_user_entry_failed(v, reason);
 	} else {
-		vmx_exit_unknown(v);
+		exit_with_flags(v, reason);
 	}
 
 	/* NMIs and machine checks are the service's: they wait until its VMCS is loaded */

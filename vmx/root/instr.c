@@ -7,12 +7,13 @@
 
 #define CS_AR_L			(1u << 13)
 #define SS_AR_DPL(ar)		(((ar) >> 5) & 3)
+#define DEBUGCTL_BTF		(1u << 1)	/* TF steps over branches only */
 
 void vmx_skip_slowly(u64 blocking, u64 rflags)
 {
 	if (blocking)
 		vmwrite(VMCS_GUEST_INTERRUPTIBILITY, vmread(VMCS_GUEST_INTERRUPTIBILITY) & ~blocking);
-	if (rflags)
+	if (rflags && !(vmread(VMCS_GUEST_DEBUGCTL) & DEBUGCTL_BTF))
 		vmwrite(VMCS_GUEST_PENDING_DEBUG, vmread(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
 }
 

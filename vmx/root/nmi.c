@@ -93,7 +93,7 @@ void vmx_deliver_events(struct cpu *cpu)
 		if (cpu->event.mc) {
 			cpu->event.mc = 0;
 			vmwrite(VMCS_ENTRY_INTR_INFO, VMX_EVENT_VALID | VMX_EVENT_EXCEPTION(VECTOR_MC));
-		} else if (cpu->event.nmi && !vmread(VMCS_GUEST_INTERRUPTIBILITY)) {
+		} else if (cpu->event.nmi && !(vmread(VMCS_GUEST_INTERRUPTIBILITY) & VMX_BLOCKS_NMI)) {
 			/* one instruction: a second NMI may come in the middle of a load and a store */
 			asm volatile("decb %0" : "+m"(cpu->event.nmi) : : "cc");
 			cpu_count(cpu, AVMM_COUNT_NMI_INJECTED);

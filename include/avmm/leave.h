@@ -25,7 +25,7 @@
 #define AVMM_LEAVE_LINUX_IDTR	0x338
 #define AVMM_LEAVE_SEL		0x348	/* u16: es, ds, fs, gs, ldtr, tr */
 #define AVMM_LEAVE_MSRS		0x358	/* u64 number, value; ends with number 0; the first is GS_BASE */
-#define AVMM_LEAVE_MAX_MSRS	14
+#define AVMM_LEAVE_MAX_MSRS	15
 #define AVMM_LEAVE_STACK	0x1000	/* grows down from the end of the page */
 
 #define AVMM_LEAVE_IDT_VECTORS	19

@@ -26,6 +26,9 @@ static void save_msrs(struct avmm_leave *leave, const struct cpu *cpu)
 		{ AVMM_MSR_PAT, false, VMCS_GUEST_PAT },
 		{ AVMM_MSR_DEBUGCTL, false, VMCS_GUEST_DEBUGCTL },
 	};
+	enum { CET_AND_PKRS = 3 };
+	_Static_assert(sizeof(table) / sizeof(table[0]) + CET_AND_PKRS + AVMM_MAX_SWITCHED_MSRS <= AVMM_LEAVE_MAX_MSRS,
+		       "the data page has room for all of them");
 	u64 exit_controls = vmread(VMCS_EXIT_CONTROLS);
 	unsigned int i, n = sizeof(table) / sizeof(table[0]);
 
@@ -76,22 +79,32 @@ static void save_state(struct avmm_leave *leave, const struct vcpu *v)
 	save_msrs(leave, v->cpu);
 }
 
+/*
+ * Adds what came since `before`: one instruction, since the NMI handler adds to the same count by now. An NMI before
+ * `leaving` was set is in the event, one after it in the data page; none is in both.
+ */
+static void add_late(u32 *count, u32 now, u32 before)
+{
+	asm volatile("addl %1, %0" : "+m"(*count) : "r"(now - before) : "cc");
+}
+
 /* The guest is at CPL 0 in 64-bit mode, and behind the instruction that asked for this. */
 void vmx_leave(struct cpu *cpu, u64 result)
 {
 	struct avmm_leave *leave = cpu->leave;
+	u32 nmi = cpu->event.nmi, mc = cpu->event.mc;
 
-	leave->nmi = cpu->event.nmi;
-	leave->mc = cpu->event.mc;
+	leave->nmi = nmi;
+	leave->mc = mc;
 	save_state(leave, &cpu->service);
 	leave->gpr[RAX] = result;
 	cpu->stats->state = AVMM_CPU_NATIVE;
 
-	/* from here on the NMI handler counts in the data page; what it counted just before comes along */
+	/* from here on the handlers count in the data page; what they counted just before comes along */
 	cpu->leaving = 1;
 	barrier();
-	if (cpu->event.nmi > leave->nmi)
-		leave->nmi = cpu->event.nmi;
+	add_late(&leave->nmi, cpu->event.nmi, nmi);
+	add_late(&leave->mc, cpu->event.mc, mc);
 	vmclear(cpu->service.vmcs_phys);
 	vmxoff();
 	((leave_fn *)cpu->leave_entry)(leave);

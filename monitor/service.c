@@ -8,6 +8,7 @@
 #include <ept-shadow/ept.h>
 #include <ept-shadow/mtrr.h>
 #include <vmx/root/insn.h>
+#include <vmx/root/root.h>
 #include <vmx/root/upcalls.h>
 #include <vmx/vmcs.h>
 #include "core.h"
@@ -139,6 +140,8 @@ static void stray_access(struct vcpu *v, u64 gpa)
 
 void core_ept_violation(struct vcpu *v, u64 gpa, u64 qualification)
 {
+	int err = 0;
+
 	if (!v->service) {
 		user_mmio(v, gpa, qualification);
 		return;
@@ -146,8 +149,13 @@ void core_ept_violation(struct vcpu *v, u64 gpa, u64 qualification)
 	lock();
 	if (monitor_virt(gpa))
 		stray_access(v, gpa);
-	else if (ept_identity_late(&service.ept, gpa))
-		core_panic("service partition has no memory at guest-physical address", gpa);
+	else
+		err = ept_identity_late(&service.ept, gpa);
 	unlock();
+	if (err) {
+		core_log("CPU %u: no page table left for guest-physical address %lx, rip %lx", v->cpu->number, gpa,
+			 vmread(VMCS_GUEST_RIP));
+		vmx_inject_gp(v);
+	}
 	invept(INV_SINGLE_CONTEXT, service_eptp());
 }

@@ -20,7 +20,6 @@ struct avmm_machine_status {
 /* Both may sleep; taken and released inside. Values are a snapshot. */
 void avmm_get_status(struct avmm_machine_status *status);
 u64 avmm_cpu_launch_ticks(unsigned int cpu);
-u64 avmm_cpu_leave_ticks(unsigned int cpu);
 
 /* The shared pages, read-only; NULL while the monitor has no memory. Valid from module init to exit. */
 const struct avmm_log *avmm_shared_log(void);

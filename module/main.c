@@ -35,12 +35,14 @@ static int hotplug_state;
 static struct vmx_launch launch_plan;
 static bool vmx_was_shown;		/* to Linux, before the launch */
 static bool feat_ctl_was_shown;
+static bool stranded;			/* a CPU could not leave: its monitor must stay where it is */
 
 static struct {
 	bool launched;
 	u64 launch_ticks;
 	u64 leave_ticks;
 } cpus[AVMM_MAX_CPUS];
+static u64 irqs_off_ticks;		/* the longest that a CPU had interrupts off; CPUs come one at a time */
 
 static bool launch = true;
 module_param(launch, bool, 0444);
@@ -147,12 +149,19 @@ static void show_vmxe(bool on)
 #endif
 }
 
+static void note_irqs_off(u64 start)
+{
+	irqs_off_ticks = max(irqs_off_ticks, rdtsc_ordered() - start);
+}
+
 static int launch_this_cpu(unsigned int cpu)
 {
 	struct vmx_launch_result result;
 	unsigned long flags;
+	u64 start;
 
 	local_irq_save(flags);
+	start = rdtsc_ordered();
 	vmx_leave_page_init((void *)avmm_memory.info->leave_page[cpu]);
 	vmx_launch_cpu(&launch_plan, cpu, &result);
 	if (result.error == VMX_LAUNCH_OK) {
@@ -161,6 +170,7 @@ static int launch_this_cpu(unsigned int cpu)
 		cpus[cpu].launch_ticks = result.ticks;
 		avmm_shared_stats_rw(cpu)->state = AVMM_CPU_SERVICE;
 	}
+	note_irqs_off(start);
 	local_irq_restore(flags);
 	if (result.error == VMX_LAUNCH_OK)
 		return 0;
@@ -171,11 +181,14 @@ static int launch_this_cpu(unsigned int cpu)
 static void leave_this_cpu(unsigned int cpu)
 {
 	unsigned long flags;
+	u64 start;
 
 	local_irq_save(flags);
+	start = rdtsc_ordered();
 	show_vmxe(false);
 	cpus[cpu].leave_ticks = vmx_leave_cpu();
 	cpus[cpu].launched = false;
+	note_irqs_off(start);
 	local_irq_restore(flags);
 }
 
@@ -225,6 +238,7 @@ static int launch_all(void)
 	if (err)
 		return err;
 	launch_plan.info = avmm_memory.info;
+	launch_plan.feature_control = AVMM_FEATURE_CONTROL_LOCK | AVMM_FEATURE_CONTROL_VMX;
 	launch_plan.fail_cpu = -1;
 #ifdef AVMM_DEBUG
 	launch_plan.fail_cpu = fail_cpu;
@@ -243,7 +257,8 @@ static int launch_all(void)
 	phase = LAUNCHED;
 	avmm_partition_allow();
 	avmm_netlink_event(AVMM_EVENT_LAUNCHED, "launched");
-	pr_avmm(KERN_INFO, "launched on %u CPUs\n", num_online_cpus());
+	pr_avmm(KERN_INFO, "launched on %u CPUs, interrupts off for %llu ticks at most (init %llu)\n", num_online_cpus(),
+		irqs_off_ticks, avmm_memory.init_ticks);
 	return 0;
 }
 
@@ -278,24 +293,30 @@ static void leave_all(void)
 {
 	static struct cpumask woken;
 	unsigned int cpu;
-	bool all = true;
+	u64 most = 0;
 
 	avmm_partition_forbid();
+	/* no CPU parks from here on: one that goes leaves first; those on their way have arrived when the lock is free */
+	phase = LEAVING;
+	cpus_read_lock();
+	cpus_read_unlock();
 	cpumask_clear(&woken);
 	wake_parked(&woken);
-	phase = LEAVING;
 	cpuhp_remove_state(hotplug_state);
 	for_each_cpu(cpu, &woken)
 		remove_cpu(cpu);
 	restore_features();
-	for_each_present_cpu(cpu)
-		all = all && !cpus[cpu].launched;
+	for_each_present_cpu(cpu) {
+		stranded = stranded || cpus[cpu].launched;
+		most = max(most, cpus[cpu].leave_ticks);
+	}
 	phase = LOADED;
-	if (all)
-		avmm_memory_release();
-	else	/* their monitor must stay where it is */
+	if (stranded)
 		pr_avmm(KERN_ERR, "a CPU that is off cannot be brought up; the monitor's memory stays taken\n");
+	else
+		avmm_memory_release();
 	avmm_netlink_event(AVMM_EVENT_LEFT, "left");
+	pr_avmm(KERN_INFO, "left, %llu ticks per CPU at most, interrupts off for %llu\n", most, irqs_off_ticks);
 }
 
 static void stop(void)
@@ -314,7 +335,8 @@ static int on_reboot(struct notifier_block *nb, unsigned long action, void *data
 
 static int on_suspend(struct notifier_block *nb, unsigned long action, void *data)
 {
-	if (phase == LOADED || (action != PM_SUSPEND_PREPARE && action != PM_HIBERNATION_PREPARE))
+	if (phase == LOADED || (action != PM_SUSPEND_PREPARE && action != PM_HIBERNATION_PREPARE &&
+				action != PM_RESTORE_PREPARE))
 		return NOTIFY_DONE;
 	pr_avmm(KERN_ERR, "this machine cannot sleep while the monitor is launched: rmmod avmm first\n");
 	return notifier_from_errno(-EBUSY);
@@ -341,11 +363,6 @@ void avmm_get_status(struct avmm_machine_status *status)
 u64 avmm_cpu_launch_ticks(unsigned int cpu)
 {
 	return cpu < AVMM_MAX_CPUS ? cpus[cpu].launch_ticks : 0;
-}
-
-u64 avmm_cpu_leave_ticks(unsigned int cpu)
-{
-	return cpu < AVMM_MAX_CPUS ? cpus[cpu].leave_ticks : 0;
 }
 
 static int start(void)
@@ -406,7 +423,8 @@ static void __exit avmm_exit(void)
 	avmm_message_exit();
 	avmm_console_exit();
 	avmm_netlink_exit();
-	avmm_memory_exit();
+	if (!stranded)
+		avmm_memory_exit();
 }
 
 module_init(avmm_init);

@@ -185,7 +185,9 @@ static int start_image(const struct avmm_image_header *image)
 	local_irq_save(flags);
 	leave = (void *)info->leave_page[smp_processor_id()];
 	vmx_leave_page_init(leave);
+	avmm_memory.init_ticks = rdtsc_ordered();
 	err = vmx_call_monitor(leave, info->cr3, image->init, info_there);
+	avmm_memory.init_ticks = rdtsc_ordered() - avmm_memory.init_ticks;
 	local_irq_restore(flags);
 	return err;
 }

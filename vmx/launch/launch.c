@@ -222,9 +222,10 @@ static void write_host(const struct vmx_launch *l, const struct avmm_cpu_boot *b
 	vmwrite(VMCS_HOST_TR_BASE, boot->host_tr_base);
 	vmwrite(VMCS_HOST_GDTR_BASE, boot->host_gdtr_base);
 	vmwrite(VMCS_HOST_IDTR_BASE, boot->host_idtr_base);
-	vmwrite(VMCS_HOST_SYSENTER_CS, 0);
-	vmwrite(VMCS_HOST_SYSENTER_ESP, 0);
-	vmwrite(VMCS_HOST_SYSENTER_EIP, 0);
+	/* nobody uses these in root operation: with Linux's in force the way back has nothing to write */
+	vmwrite(VMCS_HOST_SYSENTER_CS, rdmsr_raw(AVMM_MSR_SYSENTER_CS));
+	vmwrite(VMCS_HOST_SYSENTER_ESP, rdmsr_raw(AVMM_MSR_SYSENTER_ESP));
+	vmwrite(VMCS_HOST_SYSENTER_EIP, rdmsr_raw(AVMM_MSR_SYSENTER_EIP));
 	vmwrite(VMCS_HOST_EFER, rdmsr_raw(AVMM_MSR_EFER));
 	vmwrite(VMCS_HOST_PAT, rdmsr_raw(AVMM_MSR_PAT));
 	if (l->controls.exit & VMX_EXIT_LOAD_PERF_GLOBAL_CTRL)

@@ -103,27 +103,24 @@ SYM_CODE_START(vmx_trampoline_leave)
 	mov	%rbx, %rdi
 	call	vmx_leave_raise
 3:
-	mov	%rbx, %rdi
-	pushq	AVMM_LEAVE_RIP + 32(%rdi)
-	pushq	AVMM_LEAVE_RIP + 24(%rdi)
-	pushq	AVMM_LEAVE_RIP + 16(%rdi)
-	pushq	AVMM_LEAVE_RIP + 8(%rdi)
-	pushq	AVMM_LEAVE_RIP(%rdi)
-	mov	AVMM_LEAVE_GPR(%rdi), %rax
-	mov	AVMM_LEAVE_GPR + 8(%rdi), %rcx
-	mov	AVMM_LEAVE_GPR + 16(%rdi), %rdx
-	mov	AVMM_LEAVE_GPR + 24(%rdi), %rbx
-	mov	AVMM_LEAVE_GPR + 40(%rdi), %rbp
-	mov	AVMM_LEAVE_GPR + 48(%rdi), %rsi
-	mov	AVMM_LEAVE_GPR + 64(%rdi), %r8
-	mov	AVMM_LEAVE_GPR + 72(%rdi), %r9
-	mov	AVMM_LEAVE_GPR + 80(%rdi), %r10
-	mov	AVMM_LEAVE_GPR + 88(%rdi), %r11
-	mov	AVMM_LEAVE_GPR + 96(%rdi), %r12
-	mov	AVMM_LEAVE_GPR + 104(%rdi), %r13
-	mov	AVMM_LEAVE_GPR + 112(%rdi), %r14
-	mov	AVMM_LEAVE_GPR + 120(%rdi), %r15
-	mov	AVMM_LEAVE_GPR + 56(%rdi), %rdi
+	/* the words are popped where they lie; nothing is pushed any more: NMI and #MC have stacks of their own */
+	lea	AVMM_LEAVE_GPR(%rbx), %rsp
+	pop	%rax
+	pop	%rcx
+	pop	%rdx
+	pop	%rbx
+	pop	%rbp			/* the slot of rsp */
+	pop	%rbp
+	pop	%rsi
+	pop	%rdi
+	pop	%r8
+	pop	%r9
+	pop	%r10
+	pop	%r11
+	pop	%r12
+	pop	%r13
+	pop	%r14
+	pop	%r15
 	iretq
 SYM_CODE_END(vmx_trampoline_leave)
 

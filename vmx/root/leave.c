@@ -10,47 +10,49 @@
 
 typedef void leave_fn(struct avmm_leave *leave);
 
+static u32 add_msr(struct avmm_leave *leave, u32 n, u32 number, u64 value)
+{
+	leave->msr[n].number = number;
+	leave->msr[n].value = value;
+	return n + 1;
+}
+
+/* The CPU has `now`, which is mostly what it should have: WRMSR takes long. */
+static u32 add_other_msr(struct avmm_leave *leave, u32 n, u32 number, u64 value, u64 now)
+{
+	return value == now ? n : add_msr(leave, n, number, value);
+}
+
 static void save_msrs(struct avmm_leave *leave, const struct cpu *cpu)
 {
-	static const struct {
-		u16 number_low;
-		bool high;	/* 0xc000xxxx */
-		u16 field;
-	} table[] = {
-		{ 0x0101, true, VMCS_GUEST_GS_BASE },	/* the first, see leave.h */
-		{ 0x0100, true, VMCS_GUEST_FS_BASE },
-		{ AVMM_MSR_SYSENTER_CS, false, VMCS_GUEST_SYSENTER_CS },
-		{ AVMM_MSR_SYSENTER_ESP, false, VMCS_GUEST_SYSENTER_ESP },
-		{ AVMM_MSR_SYSENTER_EIP, false, VMCS_GUEST_SYSENTER_EIP },
-		{ 0x0080, true, VMCS_GUEST_EFER },
-		{ AVMM_MSR_PAT, false, VMCS_GUEST_PAT },
-		{ AVMM_MSR_DEBUGCTL, false, VMCS_GUEST_DEBUGCTL },
-	};
-	enum { CET_AND_PKRS = 3 };
-	_Static_assert(sizeof(table) / sizeof(table[0]) + CET_AND_PKRS + AVMM_MAX_SWITCHED_MSRS <= AVMM_LEAVE_MAX_MSRS,
+	enum { ALWAYS = 2, OTHER = 6, CET_AND_PKRS = 3 };
+	_Static_assert(ALWAYS + OTHER + CET_AND_PKRS + AVMM_MAX_SWITCHED_MSRS <= AVMM_LEAVE_MAX_MSRS,
 		       "the data page has room for all of them");
 	u64 exit_controls = vmread(VMCS_EXIT_CONTROLS);
-	unsigned int i, n = sizeof(table) / sizeof(table[0]);
+	u32 i, n = 0;
 
-	for (i = 0; i < n; i++) {
-		leave->msr[i].number = table[i].number_low | (table[i].high ? 0xc0000000u : 0);
-		leave->msr[i].value = vmread(table[i].field);
-	}
+	n = add_msr(leave, n, AVMM_MSR_GS_BASE, vmread(VMCS_GUEST_GS_BASE));	/* the first, see leave.h */
+	n = add_msr(leave, n, AVMM_MSR_FS_BASE, vmread(VMCS_GUEST_FS_BASE));
+	n = add_other_msr(leave, n, AVMM_MSR_SYSENTER_CS, vmread(VMCS_GUEST_SYSENTER_CS), vmread(VMCS_HOST_SYSENTER_CS));
+	n = add_other_msr(leave, n, AVMM_MSR_SYSENTER_ESP, vmread(VMCS_GUEST_SYSENTER_ESP), vmread(VMCS_HOST_SYSENTER_ESP));
+	n = add_other_msr(leave, n, AVMM_MSR_SYSENTER_EIP, vmread(VMCS_GUEST_SYSENTER_EIP), vmread(VMCS_HOST_SYSENTER_EIP));
+	n = add_other_msr(leave, n, AVMM_MSR_EFER, vmread(VMCS_GUEST_EFER), vmread(VMCS_HOST_EFER));
+	n = add_other_msr(leave, n, AVMM_MSR_PAT, vmread(VMCS_GUEST_PAT), vmread(VMCS_HOST_PAT));
+	n = add_other_msr(leave, n, AVMM_MSR_DEBUGCTL, vmread(VMCS_GUEST_DEBUGCTL), 0);
 	if (exit_controls & VMX_EXIT_LOAD_CET) {
-		leave->msr[n].number = AVMM_MSR_S_CET;
-		leave->msr[n++].value = vmread(VMCS_GUEST_S_CET);
-		leave->msr[n].number = AVMM_MSR_INTR_SSP_TABLE;
-		leave->msr[n++].value = vmread(VMCS_GUEST_INTR_SSP_TABLE);
+		n = add_msr(leave, n, AVMM_MSR_S_CET, vmread(VMCS_GUEST_S_CET));
+		n = add_msr(leave, n, AVMM_MSR_INTR_SSP_TABLE, vmread(VMCS_GUEST_INTR_SSP_TABLE));
 	}
-	if (exit_controls & VMX_EXIT_LOAD_PKRS) {
-		leave->msr[n].number = AVMM_MSR_PKRS;
-		leave->msr[n++].value = vmread(VMCS_GUEST_PKRS);
-	}
-	for (i = 0; i < cpu->msr_count; i++) {
-		leave->msr[n].number = cpu->msr_store[i].number;
-		leave->msr[n++].value = cpu->msr_store[i].value;
-	}
+	if (exit_controls & VMX_EXIT_LOAD_PKRS)
+		n = add_msr(leave, n, AVMM_MSR_PKRS, vmread(VMCS_GUEST_PKRS));
+	for (i = 0; i < cpu->msr_count; i++)
+		n = add_msr(leave, n, cpu->msr_store[i].number, cpu->msr_store[i].value);
 	leave->msr[n].number = 0;
+}
+
+static void copy_words(u64 *to, const u64 *from, u64 count)
+{
+	asm volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(count) : : "memory");
 }
 
 static void save_state(struct avmm_leave *leave, const struct vcpu *v)
@@ -58,8 +60,7 @@ static void save_state(struct avmm_leave *leave, const struct vcpu *v)
 	u64 shadow = vmread(VMCS_CR4_SHADOW) & AVMM_CR4_VMXE;
 	unsigned int i;
 
-	for (i = 0; i < 16; i++)
-		leave->gpr[i] = v->gpr[i];
+	copy_words(leave->gpr, v->gpr, 16);
 	leave->rip = vmread(VMCS_GUEST_RIP);
 	leave->cs = vmread(VMCS_GUEST_CS_SEL);
 	leave->rflags = vmread(VMCS_GUEST_RFLAGS);
@@ -74,6 +75,7 @@ static void save_state(struct avmm_leave *leave, const struct vcpu *v)
 	leave->linux_idtr.base = vmread(VMCS_GUEST_IDTR_BASE);
 	leave->linux_idtr.limit = vmread(VMCS_GUEST_IDTR_LIMIT);
 	leave->sel[0] = vmread(VMCS_GUEST_ES_SEL);
+#pragma GCC unroll 5
 	for (i = 1; i < 6; i++)
 		leave->sel[i] = vmread(VMCS_GUEST_DS_SEL + 2 * (i - 1));
 	save_msrs(leave, v->cpu);

@@ -2,6 +2,7 @@
 /* avmmctl start */
 #include <errno.h>
 #include <getopt.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -115,6 +116,7 @@ static void show(int pid)
 	json_object_object_add(object, "state", json_object_new_string(partition_state_name(AVMM_PARTITION_RUNNING)));
 	json_object_object_add(object, "supervisor", json_object_new_int(pid));
 	print_json(object, false);
+	fflush(stdout);		/* in the foreground the next words may be long in coming */
 }
 
 /* The partition runs. In the child of a daemon this does not return. */

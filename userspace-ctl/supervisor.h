@@ -14,7 +14,7 @@
 /* Makes this process the only one that starts a partition. Returns a file descriptor, or -1 after having said why. */
 int supervisor_lock(void);
 
-/* Writes who this is to the pid file, which is removed by supervisor_unlock(). */
+/* Writes who this is to the pid file; supervisor_unlock() empties it. */
 int supervisor_announce(int lock);
 void supervisor_unlock(int lock);
 

@@ -65,7 +65,8 @@ bool boot_plan(const struct boot_request *request, struct boot_layout *layout)
 
 	memset(layout, 0, sizeof(*layout));
 	if (request->memory <= 2 * BOOT_HIGH)
-		return refuse(layout, "%llu bytes of memory are too few", request->memory, 0);
+		return refuse(layout, "%llu bytes of memory are too few, more than %llu are needed", request->memory,
+			      2 * BOOT_HIGH);
 	if (limit > BOOT_CMDLINE_SIZE - 1)
 		limit = BOOT_CMDLINE_SIZE - 1;
 	if (strlen(request->cmdline) > limit)
@@ -85,8 +86,8 @@ bool boot_plan(const struct boot_request *request, struct boot_layout *layout)
 	}
 	layout->kernel = place_kernel(image, end);
 	if (!layout->kernel)
-		return refuse(layout, "the kernel needs %llu bytes to unpack itself, more than is left of %llu beside the initrd",
-			      image->room, request->memory);
+		return refuse(layout, "the kernel needs %llu bytes to unpack itself, and the memory of %llu has no room "
+			      "for that", image->room, request->memory);
 	layout->entry = layout->kernel + BZIMAGE_ENTRY_64;
 	return true;
 }

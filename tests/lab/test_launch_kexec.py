@@ -19,7 +19,7 @@ class Kexec:
     def test_kexec(self, m):
         """The next kernel finds a machine without a monitor: CPUID shows VMX again."""
         avmm.launch(m)
-        m.run(f"kexec -l /root/vmlinuz --initrd=/root/initramfs --command-line='{SECOND} second=1'", timeout=120)
+        m.run(f"kexec -l /root/vmlinuz --initrd=/root/initramfs --command-line='{SECOND} second=1'", timeout=240)
         m.fire('kexec -e')
         m.wait_ready()
         assert 'second=1' in m.out('cat /proc/cmdline')
@@ -30,7 +30,7 @@ class Kexec:
     def test_crash_dump(self, m):
         avmm.launch(m)
         m.run(f"kexec -p /root/vmlinuz --initrd=/root/initramfs "
-              f"--command-line='{SECOND} second=1 nr_cpus=1 reset_devices'", timeout=120)
+              f"--command-line='{SECOND} second=1 nr_cpus=1 reset_devices'", timeout=240)
         m.fire('echo c >/proc/sysrq-trigger')
         m.wait_console('sysrq: Trigger a crash', 60)
         m.wait_ready()

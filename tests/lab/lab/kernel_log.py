@@ -8,9 +8,11 @@ SUSPECT = re.compile(r'WARNING:|BUG:|Oops|Call Trace|[Ss]tall|lockup|unstable|hr
                      r'hung_task|blocked for more than|rcu: .*detected|scheduling while atomic|'
                      r'NETDEV WATCHDOG|ata\d.*(exception|failed|timeout)|[Mm]achine [Cc]heck|mce:|'
                      r'TSC .*(warp|ADJUST)|Bad page|kernel NULL pointer|general protection|segfault')
-# The module itself is out of tree and unsigned, which is said once per boot.
+# The module itself is out of tree and unsigned, which is said once per boot. A CPU that goes off takes the affinity of
+# processes with it, with or without AVMM.
 EXPECTED = re.compile(r'loading out-of-tree module taints kernel|'
-                      r'module verification failed: signature and/or required key missing')
+                      r'module verification failed: signature and/or required key missing|'
+                      r'process \d+ \(.*\) no longer affine to cpu\d+')
 
 
 def _strip(line):

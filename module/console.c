@@ -25,6 +25,7 @@
 #include "partition.h"
 
 #define LOG_SIZE	65536u	/* a power of two */
+#define TTY_LIMIT	65536	/* bytes that wait for a terminal's reader before the guest has to */
 #define RETRY_MS	20	/* until a full terminal is tried again */
 
 static DEFINE_MUTEX(out_lock);
@@ -289,6 +290,7 @@ int avmm_console_init(void)
 		return PTR_ERR(driver);
 	describe_driver();
 	tty_port_init(&port);
+	tty_buffer_set_limit(&port, TTY_LIMIT);
 	port.ops = &port_ops;
 	port.closing_wait = ASYNC_CLOSING_WAIT_NONE;	/* a guest that does not read must not keep us */
 	err = tty_register_driver(driver);

@@ -67,7 +67,7 @@ class TestMatrix612x1(Basics, Nmi):
 
 
 @pytest.mark.soak('matrix-6.12')
-class TestMatrix612x4(Basics):
+class TestMatrix612x4(Basics, Nmi, Hotplug):
     shape = {'kernel': '6.12', 'cpus': 4, 'mem': 1024, 'disk': 16}
 
 

@@ -37,3 +37,4 @@ clean:
 	rm -rf $(BUILD)/*-amd64 $(BUILD)/*-debug $(BUILD)/avmmctl $(BUILD)/unit $(BUILD)/fuzz
 
 -include scripts/test.mk
+-include tests/bench/bench.mk

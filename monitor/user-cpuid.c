@@ -14,6 +14,7 @@
 #define ALL	0xffffffffu
 #define ANY_SUB	0xffffffffu
 
+#define TSC_DENOMINATOR	800
 #define MAX_BASIC	0x16
 #define MAX_EXTENDED	0x80000008u
 
@@ -89,6 +90,11 @@ static void extended_states(u32 sub, u64 r[4])
 	}
 }
 
+static u32 tsc_numerator(void)
+{
+	return (u32)(((u64)machine.tsc_khz * TSC_DENOMINATOR + LOCAL_APIC_BUS_KHZ / 2) / LOCAL_APIC_BUS_KHZ);
+}
+
 /* What no table of bits can say. */
 static void compute(u32 leaf, u32 sub, u64 r[4])
 {
@@ -112,8 +118,11 @@ static void compute(u32 leaf, u32 sub, u64 r[4])
 		extended_states(sub, r);
 		break;
 	case 0x15:
-		/* TSC = crystal × EBX / EAX, crystal in ECX: from Linux's calibration, not from the CPU's own leaves */
-		set(r, LOCAL_APIC_BUS_KHZ, machine.tsc_khz, LOCAL_APIC_BUS_KHZ * 1000, 0);
+		/*
+		 * TSC = crystal × EBX / EAX, crystal in ECX: from Linux's calibration, not from the CPU's own leaves.
+		 * Guests multiply in 32 bits: crystal in kHz × EBX = TSC in kHz × EAX has to stay below 2^32.
+		 */
+		set(r, TSC_DENOMINATOR, tsc_numerator(), LOCAL_APIC_BUS_KHZ * 1000, 0);
 		break;
 	case 0x16:
 		set(r, machine.tsc_khz / 1000, machine.tsc_khz / 1000, LOCAL_APIC_BUS_KHZ / 1000, 0);

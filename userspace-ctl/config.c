@@ -285,6 +285,15 @@ static bool note_heading(struct reader *reader, const char *name)
 	return true;
 }
 
+static void refuse_line(struct reader *reader, int c, int size)
+{
+	if (c)
+		refuse(reader->config, reader->line, "the line is longer than %d bytes; cmdline goes on in the next "
+		       "line if that is indented", size - 2);
+	else
+		refuse(reader->config, reader->line, "this is not a text file");
+}
+
 /* Like fgets(). Nothing more is read after a problem. */
 static char *read_line(char *line, int size, void *stream)
 {
@@ -297,8 +306,7 @@ static char *read_line(char *line, int size, void *stream)
 	reader->line++;
 	while ((c = getc(reader->stream)) != EOF) {
 		if (!c || len == size - 1) {
-			refuse(reader->config, reader->line, c ? "the line is longer than %d bytes; cmdline goes on in the "
-			       "next line if that is indented" : "this is not a text file", size - 2);
+			refuse_line(reader, c, size);
 			return NULL;
 		}
 		line[len++] = (char)c;

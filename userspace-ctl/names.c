@@ -124,7 +124,7 @@ const char *partition_reason_name(u32 reason)
 
 const char *partition_reason_text(u32 reason)
 {
-	return reason < COUNT(partition_reasons) ? partition_reasons[reason].text : "for a reason that is not known here";
+	return reason < COUNT(partition_reasons) ? partition_reasons[reason].text : "for an unknown reason";
 }
 
 const char *partition_counter_name(u32 counter)

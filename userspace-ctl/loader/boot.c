@@ -54,7 +54,8 @@ static u64 place_kernel(const struct bzimage *image, u64 end)
 
 static bool refuse(struct boot_layout *layout, const char *text, u64 value, u64 limit)
 {
-	snprintf(layout->problem, sizeof(layout->problem), text, (unsigned long long)value, (unsigned long long)limit);
+	snprintf(layout->problem, sizeof(layout->problem), text, (unsigned long long)value,
+		 (unsigned long long)limit);
 	return false;
 }
 
@@ -86,7 +87,7 @@ bool boot_plan(const struct boot_request *request, struct boot_layout *layout)
 	}
 	layout->kernel = place_kernel(image, end);
 	if (!layout->kernel)
-		return refuse(layout, "the kernel needs %llu bytes to unpack itself, and the memory of %llu has no room "
+		return refuse(layout, "the kernel needs %llu bytes to unpack itself, and memory of %llu has no room "
 			      "for that", image->room, request->memory);
 	layout->entry = layout->kernel + BZIMAGE_ENTRY_64;
 	return true;

@@ -113,7 +113,8 @@ static u32 console_put(void *ctx, const u8 *buf, u32 n)
 	for (i = 0; i < n; i++)
 		c->out[(head + i) % AVMM_CONSOLE_RING] = buf[i];
 	__atomic_store_n(&c->out_head, head + n, __ATOMIC_RELEASE);
-	partition_message();
+	if (n)
+		partition_message();
 	return n;
 }
 

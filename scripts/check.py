@@ -201,11 +201,11 @@ def available():
 
 
 def prepare():
-    """For a single part: what the others would have made."""
-    if setup().failed or build().failed:
-        print('check: the set-up or a build failed')
-        return False
-    return True
+    """For a single part: what the others would have made. The count is of what failed."""
+    count = setup()
+    if not count.failed:
+        count += build()
+    return Count(0, count.failed)
 
 
 def check(wanted):
@@ -215,9 +215,9 @@ def check(wanted):
             sys.exit(f'check: no part {name!r}; there are {" ".join(MINUTES)}')
         if name not in have:
             sys.exit(f'check: part {name!r} has no tests yet')
-    if wanted and 'setup' not in wanted and not prepare():
-        return 1
     total, times = Count(), []
+    if wanted and 'setup' not in wanted:
+        total += prepare()
     for name in wanted or have:
         print(f'\n== {name}', flush=True)
         begin = time.monotonic()
@@ -274,13 +274,11 @@ def soak_one(part):
 
 
 def soak(wanted):
-    if not prepare():
-        return 1
+    total = prepare()
     parts = soak_parts()
     unknown = set(wanted) - set(parts)
     if unknown:
         sys.exit(f'soak: no part {" ".join(unknown)}; there are {" ".join(parts)}')
-    total = Count()
     for part in wanted or sorted(parts, key=last_run):
         print(f'\n== soak {part} (last run: {last_run(part) or "never"})', flush=True)
         total += soak_one(part)

@@ -2,9 +2,11 @@
 """One Bochs process: its configuration, its serial port, its checkpoints, its end."""
 
 import atexit
+import ctypes
 import fcntl
 import os
 import re
+import select
 import shutil
 import signal
 import socket
@@ -23,6 +25,16 @@ STABLE_TSC = 'tsc=reliable tsc_early_khz=400000'
 KEEP, KEEP_SECONDS = 24, 3600       # checkpoints; what was used within the hour stays in any case
 
 running = set()
+
+
+PR_SET_PDEATHSIG = 1
+libc = ctypes.CDLL(None)
+
+
+def _in_child():
+    """Dies with the test, however that ends; a guest's output after the reader has gone is no reason to."""
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 @atexit.register
@@ -161,7 +173,7 @@ class Emulator:
         out = open(self.run / 'stdout.log', 'wb')
         self.process = subprocess.Popen([str(paths.BOCHS), '-q', *args], cwd=self.run, stdin=subprocess.DEVNULL,
                                         stdout=out, stderr=subprocess.STDOUT, env={**os.environ, **env},
-                                        preexec_fn=lambda: signal.signal(signal.SIGPIPE, signal.SIG_IGN))
+                                        preexec_fn=_in_child)
         out.close()
         running.add(self)
         self.log = open(self.run / 'serial.log', 'wb', buffering=0)
@@ -189,7 +201,6 @@ class Emulator:
 
     def read(self, timeout):
         """Wait at most TIMEOUT for serial output; False when there was none."""
-        import select
         if self.socket is None:
             return False
         if not select.select([self.socket], [], [], timeout)[0]:

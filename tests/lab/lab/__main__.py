@@ -4,6 +4,7 @@
 import argparse
 import os
 import select
+import shutil
 import sys
 import termios
 import tty
@@ -57,6 +58,7 @@ def main():
                       model=o.model, cmdline=o.cmdline)
     print(f'lab: {machine.shape}; the first start of this kind boots, later ones restore', file=sys.stderr)
     with machine.start():
+        shutil.rmtree(root)
         if o.command:
             result = machine.run(o.command, timeout=3600, check=False)
             print(result.output, end='')

@@ -16,6 +16,7 @@
 #include "partition.h"
 
 #define IDLE_ROUNDS	4	/* of deadlines that came to nothing, before an entry */
+#define SHORTEST_US	2	/* of an entry */
 #define IDLE_LIMIT_MS	1	/* of the service's MWAIT: a store may wake it, which nobody sees */
 
 static bool running(void)
@@ -62,13 +63,14 @@ static void inject(void)
 	user_want_window(platform_pending(&user));
 }
 
+/* Never so soon that whoever is entered makes no progress. */
 static void set_timer(u64 until, u64 now)
 {
-	u64 device = host_time(user.device_deadline);
+	u64 device = host_time(user.device_deadline), least = machine.tsc_khz / 1000 * SHORTEST_US;
 
 	if (this_cpu()->current == &user.vcpu && device < until)
 		until = device;
-	user_set_timer(until <= now ? 0 : until - now);
+	user_set_timer(until < now + least ? least : until - now);
 }
 
 static enum sched_safety safety(const struct cpu *cpu)

@@ -228,16 +228,13 @@ class Debug:
         avmm.launch(m, avmm.DEBUG_MODULE)
         avmm.leave(m)
 
+    @pytest.mark.fresh
     def test_machine_check(self, m):
-        """A machine check in root operation reaches Linux, which may well panic: it says so."""
+        """A machine check in root operation reaches Linux, which panics: no bank says where it came from."""
         avmm.launch(m, avmm.DEBUG_MODULE)
         m.fire(f'echo 3 >{avmm.DEBUGFS}/fault')
-        text = m.wait_console(r'<E:\d+:\d+>|mce: .*\n', 60)
-        if 'mce:' in text:
-            m.broken = True
-        else:
-            assert avmm.counter(m, 'mc_caught') == 1
-            avmm.leave(m)
+        m.wait_console(r'Kernel panic - not syncing: (Fatal machine check|Timeout: Not all CPUs entered broadcast)', 120)
+        m.broken = True
 
     def test_nmi_in_root(self, m):
         avmm.launch(m, avmm.DEBUG_MODULE)

@@ -16,6 +16,8 @@
 #define TSS_IO_MAP	100
 #define MSR_AREA_HOST	2048	/* offset in the page of the MSR areas */
 
+_Static_assert(__builtin_offsetof(struct cpu, leaving) == __builtin_offsetof(struct cpu, event) + 4 &&
+	       __builtin_offsetof(struct cpu, event) % 8 == 0, "event and leaving are one word for the launch");
 _Static_assert(sizeof(struct cpu) <= AVMM_PAGE_SIZE, "struct cpu has one page");
 _Static_assert(AVMM_MAX_SWITCHED_MSRS * sizeof(struct avmm_msr_entry) <= MSR_AREA_HOST, "the areas do not overlap");
 
@@ -41,6 +43,7 @@ static void set_boot(const struct cpu *cpu, u8 *const page[CPU_PAGES], struct av
 {
 	boot->vmxon_phys = monitor_phys(page[1]);
 	boot->vmcs_phys = cpu->service.vmcs_phys;
+	boot->fresh_phys = monitor_phys((const void *)&cpu->event);
 	boot->host_rip = (u64)vmx_exit_entry;
 	boot->host_rsp = (u64)&cpu->service.gpr[16];
 	boot->host_gs_base = (u64)cpu;

@@ -63,6 +63,7 @@ struct avmm_msr_entry {
 struct avmm_cpu_boot {
 	u64 vmxon_phys;
 	u64 vmcs_phys;
+	u64 fresh_phys;		/* a word that is 0 when the CPU is launched */
 	u64 host_rip;
 	u64 host_rsp;
 	u64 host_gs_base;

@@ -292,6 +292,8 @@ static enum vmx_launch_error enter(const struct vmx_launch *l, u32 cpu, u64 cr4,
 	const struct avmm_cpu_boot *boot = &l->info->cpu[cpu];
 
 	fill_msr_area(l, boot);
+	/* what an earlier life of this CPU in the same monitor has left behind: events, and that it was leaving */
+	*(u64 *)phys_to_virt(boot->fresh_phys) = 0;
 	write_controls(l, boot);
 	write_host(l, boot, cr4);
 	write_guest_segments();
@@ -325,6 +327,7 @@ static enum vmx_launch_error launch(const struct vmx_launch *l, u32 cpu, u32 *de
 	write_cr4_raw(cr4 | AVMM_CR4_VMXE);
 	if (fails_at(l, cpu, VMX_STEP_VMXON) || !vmxon(boot->vmxon_phys)) {
 		write_cr4_raw(cr4);
+		*detail = l->fail_step;
 		return fails_at(l, cpu, VMX_STEP_VMXON) ? VMX_LAUNCH_INJECTED : VMX_LAUNCH_VMXON;
 	}
 	drop_old_translations();
@@ -348,6 +351,7 @@ void vmx_launch_cpu(const struct vmx_launch *l, u32 cpu, struct vmx_launch_resul
 	if (result->error == VMX_LAUNCH_OK && fails_at(l, cpu, VMX_STEP_AFTER)) {
 		vmx_leave_cpu();
 		result->error = VMX_LAUNCH_INJECTED;
+		result->detail = l->fail_step;
 	}
 	result->ticks = ticks() - start;
 }

@@ -137,8 +137,9 @@ void (*const vmx_service_exits[EXIT_ROWS])(struct vcpu *v) = {
 };
 
 _Static_assert(EXIT_ROWS <= AVMM_EXIT_REASONS, "the statistics have a counter for every row");
-_Static_assert(__builtin_offsetof(struct vcpu, stack) == 128 && __builtin_offsetof(struct vcpu, launched) == 160 && __builtin_offsetof(struct cpu, current) == 8,
-	       "entry.S has the offsets");
+_Static_assert(__builtin_offsetof(struct vcpu, stack) == 128, "VCPU_STACK in entry.S");
+_Static_assert(__builtin_offsetof(struct vcpu, launched) == 160, "VCPU_LAUNCHED in entry.S");
+_Static_assert(__builtin_offsetof(struct cpu, current) == 8, "CPU_CURRENT in entry.S");
 
 u64 vmx_guest_cr4(void)
 {

@@ -25,7 +25,11 @@ struct identity {
 	u64 base;
 	u64 end;
 	u64 tables;		/* new ones */
+	u64 run;		/* [run, run + run_size) is known to have one memory type */
+	u64 run_size;
 };
+
+#define RUN_STEP	3	/* 512 GiB … 128 MiB … 2 MiB … 4 KiB: divides the bits of a level */
 
 static bool is_leaf(u64 entry, u32 level)
 {
@@ -116,8 +120,29 @@ static bool hidden(const struct ept *ept, u64 base, u64 size)
 	return false;
 }
 
+/*
+ * Has [gpa, gpa + span) one memory type? Asked of the largest aligned run around it first, and remembered: most of
+ * the address space has one type, and one answer then serves for hundreds of entries.
+ */
+static bool uniform(struct identity *id, u64 gpa, u64 span)
+{
+	/* types change the more often the lower the address */
+	u64 size = gpa >> 32 ? EPT_SPAN(EPT_LEVELS) : gpa >> 27 ? 1ull << 27 : span;
+
+	if (gpa - id->run < id->run_size && span <= id->run_size)
+		return true;
+	for (size = size > span ? size : span; size >= span; size >>= RUN_STEP) {
+		if (!mtrr_uniform(id->ept->mtrr, gpa & ~(size - 1), size))
+			continue;
+		id->run = gpa & ~(size - 1);
+		id->run_size = size;
+		return true;
+	}
+	return false;
+}
+
 /* The identity entry at gpa, 0 when it has to be a table. */
-static u64 identity_leaf(const struct identity *id, u64 gpa, u32 level)
+static u64 identity_leaf(struct identity *id, u64 gpa, u32 level)
 {
 	const struct ept *ept = id->ept;
 	u64 span = EPT_SPAN(level);
@@ -126,7 +151,7 @@ static u64 identity_leaf(const struct identity *id, u64 gpa, u32 level)
 		return 0;
 	if (hidden(ept, gpa, span))
 		return level > 1 ? 0 : leaf(ept->zero_page, EPT_R | MTRR_WB << EPT_TYPE_SHIFT, 1);
-	if (!mtrr_uniform(ept->mtrr, gpa, span))
+	if (!uniform(id, gpa, span))
 		return 0;
 	return leaf(gpa, EPT_RWX | (u64)mtrr_type(ept->mtrr, gpa) << EPT_TYPE_SHIFT, level);
 }

@@ -9,10 +9,12 @@ SUSPECT = re.compile(r'WARNING:|BUG:|Oops|Call Trace|[Ss]tall|lockup|unstable|hr
                      r'NETDEV WATCHDOG|ata\d.*(exception|failed|timeout)|[Mm]achine [Cc]heck|mce:|'
                      r'TSC .*(warp|ADJUST)|Bad page|kernel NULL pointer|general protection|segfault')
 # The module itself is out of tree and unsigned, which is said once per boot. A CPU that goes off takes the affinity of
-# processes with it, with or without AVMM.
+# processes with it, with or without AVMM. Under the lab's loads the timer interrupt takes a while on the emulated
+# machine: 91 us were seen without AVMM on 2 CPUs; a millisecond and more is a warning.
 EXPECTED = re.compile(r'loading out-of-tree module taints kernel|'
                       r'module verification failed: signature and/or required key missing|'
-                      r'process \d+ \(.*\) no longer affine to cpu\d+')
+                      r'process \d+ \(.*\) no longer affine to cpu\d+|'
+                      r'hrtimer: interrupt took \d{1,6} ns$')
 
 
 def _strip(line):

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Exceptions and NMIs in root operation. 32 stubs of 16 bytes each; vectors 2 and 18 have handlers of their own. */
+#include <vmx/root/gprs.h>
 
 	.text
 	.globl fault_stubs
@@ -19,40 +20,10 @@ fault_stubs:
 	.endr
 
 fault_common:
-	push	%r15
-	push	%r14
-	push	%r13
-	push	%r12
-	push	%r11
-	push	%r10
-	push	%r9
-	push	%r8
-	push	%rdi
-	push	%rsi
-	push	%rbp
-	push	%rax
-	push	%rbx
-	push	%rdx
-	push	%rcx
-	push	%rax
+	push_gprs
 	mov	%rsp, %rdi
 	call	fault_handle
-	pop	%rax
-	pop	%rcx
-	pop	%rdx
-	pop	%rbx
-	pop	%rbp
-	pop	%rbp
-	pop	%rsi
-	pop	%rdi
-	pop	%r8
-	pop	%r9
-	pop	%r10
-	pop	%r11
-	pop	%r12
-	pop	%r13
-	pop	%r14
-	pop	%r15
+	pop_gprs
 	add	$16, %rsp
 	iretq
 

@@ -70,12 +70,33 @@ static struct sample read_clocks_in_order(void)
 	return s;
 }
 
+static u64 reading(const struct sample *s)
+{
+	return s->tsc_after - s->clock[TSC];
+}
+
+/*
+ * The rate of the time stamp counter, or 0 as long as it cannot be told: a thread that is preempted between two clocks
+ * of one sample makes the rate wrong by as much. So only samples count whose reading took a 10,000th of the time between.
+ */
+static double rate(struct sample *first, const struct sample *now)
+{
+	u64 tsc = now->clock[TSC] - first->clock[TSC], ns = now->clock[MONOTONIC] - first->clock[MONOTONIC];
+
+	if (ns <= CALIBRATION)
+		return 0;
+	if (reading(first) > tsc / 10000) {
+		*first = *now;
+		return 0;
+	}
+	return reading(now) > tsc / 10000 ? 0 : (double)ns / tsc;
+}
+
 /* Between two samples the clocks have to advance alike, but for the time that reading took, and 0.2 %. */
 static void compare(const struct sample *last, const struct sample *now, double ns_per_tsc)
 {
-	double reading = ((now->tsc_after - now->clock[TSC]) + (last->tsc_after - last->clock[TSC])) * ns_per_tsc;
 	double want = now->clock[MONOTONIC] - last->clock[MONOTONIC];
-	double allowed = reading + SLACK + want * 0.002;
+	double allowed = (reading(now) + reading(last)) * ns_per_tsc + SLACK + want * 0.002;
 	int i;
 
 	for (i = 0; i < CLOCKS; i++) {
@@ -119,11 +140,10 @@ static void *sleeper(void *cpu)
 			lab_fail("a sleep ended %llu ns early", (unsigned long long)(due - woken));
 		note_delay(woken - due);
 		now = read_clocks_in_order();
-		if (!ns_per_tsc && now.clock[MONOTONIC] - first.clock[MONOTONIC] > CALIBRATION)
-			ns_per_tsc = (double)(now.clock[MONOTONIC] - first.clock[MONOTONIC]) /
-				     (now.clock[TSC] - first.clock[TSC]);
-		else if (ns_per_tsc)
+		if (ns_per_tsc)
 			compare(&last, &now, ns_per_tsc);
+		else
+			ns_per_tsc = rate(&first, &now);
 		last = now;
 		__atomic_fetch_add(&ticks, 1, __ATOMIC_RELAXED);
 	}

@@ -18,6 +18,7 @@
 #include <linux/mutex.h>
 #include <linux/smp.h>
 #include <linux/string.h>
+#include <asm/irq_vectors.h>
 #include <avmm/hypercall.h>
 #include "module.h"
 #include "partition.h"
@@ -216,6 +217,7 @@ static int send_config(void *page, const struct avmm_partition_entry *entry)
 		.ncpus = num_online_cpus(),
 		.service_cpus = service_cpus(),
 		.on_triple_fault = request.on_triple_fault,
+		.tick_vector = LOCAL_TIMER_VECTOR,
 		.rip = entry->rip,
 		.rsi = entry->rsi,
 		.cr3 = entry->cr3,

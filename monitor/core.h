@@ -62,6 +62,11 @@ void serial_puts(const char *s);
 const char *symbol_name(u64 address, u64 *offset);
 void report_fault(const struct fault_frame *frame) __attribute__((noreturn));
 void message_raise(struct cpu *cpu);
+
+/* apic.c: this CPU's physical local APIC. An interrupt for the service on this CPU. */
+void apic_self_ipi(u32 vector);
+/* The highest vector that was requested and not yet delivered; 0: none, as with an interrupt of the 8259 pair. */
+u32 apic_requested(void);
 s64 debug_fault(u64 which);
 
 /* partition.c */

@@ -66,7 +66,7 @@ static bool config_good(const struct avmm_partition_config *c)
 static s64 take_pages(void)
 {
 	u32 xsave_pages = (switch_xsave_size() + AVMM_PAGE_SIZE - 1) / AVMM_PAGE_SIZE;
-	u8 *vmcs;
+	u8 *vmcs, *idle;
 
 	user.ept = (struct ept){
 		.phys_bits = machine.phys_bits,
@@ -79,10 +79,13 @@ static s64 take_pages(void)
 	user.world.xsave = pool_pages(xsave_pages);
 	user.service_world.xsave = pool_pages(xsave_pages);
 	vmcs = pool_page();
-	if (!user.lapic_page || !user.msr_bitmap || !user.world.xsave || !user.service_world.xsave || !vmcs)
+	idle = pool_page();
+	if (!user.lapic_page || !user.msr_bitmap || !user.world.xsave || !user.service_world.xsave || !vmcs || !idle)
 		return -ENOMEM;
 	*(u32 *)vmcs = vmx_revision();
+	*(u32 *)idle = vmx_revision();
 	user.vcpu.vmcs_phys = monitor_phys(vmcs);
+	user.idle.vmcs_phys = monitor_phys(idle);
 	return ept_init(&user.ept);
 }
 
@@ -149,6 +152,15 @@ s64 partition_ram(u64 list_phys, u64 count, u64 gpa)
 	return 0;
 }
 
+static void init_vcpu(struct vcpu *v, struct cpu *cpu, void (*const *exits)(struct vcpu *v))
+{
+	v->cpu = cpu;
+	v->stack = cpu->service.stack;
+	v->exits = exits;
+	v->exit_counts = user.page->exits;
+	v->world = &user.world;
+}
+
 static void start_vcpu(struct cpu *cpu)
 {
 	const struct avmm_partition_config *c = &user.config;
@@ -163,11 +175,8 @@ static void start_vcpu(struct cpu *cpu)
 		.gdt_limit = c->gdt_limit,
 	};
 
-	user.vcpu.cpu = cpu;
-	user.vcpu.stack = cpu->service.stack;
-	user.vcpu.exits = vmx_user_exits;
-	user.vcpu.exit_counts = user.page->exits;
-	user.vcpu.world = &user.world;
+	init_vcpu(&user.vcpu, cpu, vmx_user_exits);
+	init_vcpu(&user.idle, cpu, vmx_idle_exits);
 	user.vcpu.gpr[RSI] = c->rsi;
 	cpu->service.world = &user.service_world;
 	switch_init(&user.service_world, &user.xcr0_mask);
@@ -175,6 +184,8 @@ static void start_vcpu(struct cpu *cpu)
 	user_msr_bitmap(user.msr_bitmap);
 	user_msr_reset();
 	user_setup(&user.vcpu, &setup);
+	setup.idle = true;
+	user_setup(&user.idle, &setup);
 	invept(INV_ALL_CONTEXTS, 0);
 }
 
@@ -220,6 +231,7 @@ s64 partition_destroy(struct cpu *cpu)
 	if (user.state == AVMM_PARTITION_RUNNING || user.state == AVMM_PARTITION_PAUSED)
 		partition_off(cpu, AVMM_REASON_FORCED);
 	vmclear(user.vcpu.vmcs_phys);
+	vmclear(user.idle.vmcs_phys);
 	invept(INV_ALL_CONTEXTS, 0);
 	set_state(AVMM_PARTITION_NONE);
 	pool_reset();

@@ -57,10 +57,13 @@ struct partition {
 	u8 *msr_bitmap;
 	u64 xcr0_mask;
 	struct vcpu vcpu;
+	struct vcpu idle;		/* stays in HLT, so that interrupts come as exits; shares whatever world is loaded */
 	struct world world;
 	struct world service_world;
 	bool halted;
 	bool service_wanted;		/* an interrupt is pending for the service */
+	bool deferred;			/* interrupts of devices and the tick are held back by CR8 */
+	u64 service_cr8;		/* … which the service had set to this */
 	bool service_mwait;		/* the service waits in MWAIT, not in HLT */
 	bool resched;			/* the scheduler has to decide before the next entry */
 	u64 until;			/* TSC at which the scheduler wants to be asked again */

@@ -5,6 +5,10 @@
  *	service runs	physical interrupts are its own; HLT, MWAIT and the timer come here
  *	user runs	a physical interrupt stays pending and comes here: the service is switched in and takes it natively
  *	both idle	the service is entered in activity state HLT, the timer set for the user's next deadline
+ *	capped service	is not to run, nobody else wants to: a vCPU of its own waits in HLT, as interrupts exit there
+ *
+ * An interrupt that has to wait (sched.c says so) is held back by CR8, the local APIC's task priority: while the user or
+ * nobody runs it is raised to the class below Linux's IPIs. So devices and the tick stay pending there, IPIs never do.
  *
  * The slice timer is set for the earliest of what the scheduler wants and, while the user runs, its devices' deadline.
  */
@@ -18,6 +22,7 @@
 #define IDLE_ROUNDS	4	/* of deadlines that came to nothing, before an entry */
 #define SHORTEST_US	2	/* of an entry */
 #define IDLE_LIMIT_MS	1	/* of the service's MWAIT: a store may wake it, which nobody sees */
+#define CLASS_DEVICES	0xe	/* the highest class of vectors that may wait: above are Linux's IPIs */
 
 static bool running(void)
 {
@@ -75,7 +80,7 @@ static void set_timer(u64 until, u64 now)
 
 static enum sched_safety safety(const struct cpu *cpu)
 {
-	if (user.service_wanted)
+	if (user.service_wanted || cpu->current == &user.idle)
 		return SCHED_SAFE;
 	if (cpu->current == &user.vcpu)
 		return user.halted || !vmx_guest_cpl0_64() ? SCHED_SAFE : SCHED_HOLDS_LOCK;
@@ -110,6 +115,44 @@ static void publish(void)
 	user.page->guest_time = partition_now();
 }
 
+static void to_service(struct cpu *cpu)
+{
+	if (user.deferred)
+		write_cr8(user.service_cr8);
+	user.deferred = false;
+	vmx_switch(cpu, &cpu->service);
+	publish();
+}
+
+static void to_user(struct cpu *cpu)
+{
+	user.page->switches++;
+	vmx_switch(cpu, &user.vcpu);
+	user_set_tsc_offset(user.time_offset + user.tsc_delta);
+}
+
+static void to_nobody(struct cpu *cpu)
+{
+	user.idle.world = cpu->current->world;
+	vmx_switch(cpu, &user.idle);
+}
+
+static void switch_to(struct cpu *cpu, enum sched_who who)
+{
+	bool throttled = user.sched.side[SCHED_SERVICE].state & SCHED_THROTTLED;
+
+	if (user.service_wanted || who == SCHED_SERVICE || (who == SCHED_IDLE && !throttled)) {
+		if (!cpu->current->service)
+			to_service(cpu);
+	} else if (who == SCHED_USER) {
+		if (cpu->current != &user.vcpu)
+			to_user(cpu);
+	} else if (cpu->current != &user.idle) {
+		to_nobody(cpu);
+	}
+	user.service_wanted = false;
+}
+
 /* Decides, switches, sets the timer. The vCPU to enter is cpu->current afterwards. */
 void shared_reschedule(struct cpu *cpu)
 {
@@ -118,15 +161,7 @@ void shared_reschedule(struct cpu *cpu)
 	if (user.state != AVMM_PARTITION_RUNNING && user.state != AVMM_PARTITION_PAUSED)
 		return;
 	who = pick(cpu);
-	if (who == SCHED_USER && cpu->current != &user.vcpu) {
-		user.page->switches++;
-		vmx_switch(cpu, &user.vcpu);
-		user_set_tsc_offset(user.time_offset + user.tsc_delta);
-	} else if ((who != SCHED_USER || user.service_wanted) && cpu->current == &user.vcpu) {
-		vmx_switch(cpu, &cpu->service);
-		publish();
-	}
-	user.service_wanted = false;
+	switch_to(cpu, who);
 	if (cpu->current == &user.vcpu) {
 		inject();
 	} else if (who == SCHED_SERVICE && user.service_mwait) {
@@ -155,8 +190,8 @@ void shared_start(struct cpu *cpu)
 /* The service has the CPU alone again; its VMCS is loaded afterwards. */
 void shared_stop(struct cpu *cpu)
 {
-	if (cpu->current == &user.vcpu)
-		vmx_switch(cpu, &cpu->service);
+	if (!cpu->current->service)
+		to_service(cpu);
 	publish();
 	service_share(false);
 }
@@ -186,10 +221,7 @@ void core_timer(struct vcpu *v)
 	shared_reschedule(v->cpu);
 }
 
-/*
- * An interrupt, NMI or INIT waits for the service. It goes in at once: as long as it is pending, the user's vCPU would
- * exit at every entry.
- */
+/* An NMI or INIT waits for the service. It goes in at once. */
 void core_service_wanted(struct vcpu *v)
 {
 	u64 now = rdtsc();
@@ -199,6 +231,39 @@ void core_service_wanted(struct vcpu *v)
 	sched_service_interrupt(&user.sched, SCHED_IRQ_IPI, now);
 	user.service_wanted = true;
 	user.resched = true;
+}
+
+static enum sched_irq kind_of_interrupt(void)
+{
+	u32 vector = apic_requested();
+
+	/* what comes past the local APIC, from the 8259 pair, cannot be held back */
+	if (!vector || vector >> 4 > CLASS_DEVICES)
+		return SCHED_IRQ_IPI;
+	return vector == user.config.tick_vector ? SCHED_IRQ_TICK : SCHED_IRQ_DEVICE;
+}
+
+/* As long as an interrupt is pending and not held back, whoever but the service is entered exits at once. */
+void core_service_interrupt(struct vcpu *v)
+{
+	u64 now = rdtsc();
+
+	(void)v;
+	if (sched_service_interrupt(&user.sched, kind_of_interrupt(), now) <= now) {
+		user.service_wanted = true;
+	} else if (!user.deferred) {
+		user.service_cr8 = read_cr8();
+		user.deferred = true;
+		if (user.service_cr8 < CLASS_DEVICES)
+			write_cr8(CLASS_DEVICES);
+	}
+	user.resched = true;
+}
+
+void core_idle_enter(struct vcpu *v)
+{
+	v->launched = 1;
+	shared_reschedule(v->cpu);
 }
 
 void core_user_halt(struct vcpu *v)

@@ -28,7 +28,7 @@ struct avmm_partition_config {
 	u32 ncpus;		/* CPUs of the machine */
 	u32 service_cpus;	/* of them wholly the service's */
 	u32 on_triple_fault;	/* enum avmm_partition_policy */
-	u32 pad;
+	u32 tick_vector;	/* Linux's, of the local APIC timer: what waits there is the service's tick */
 
 	/* vCPU 0 starts in 64-bit mode with flat segments, interrupts off (Linux's 64-bit boot protocol) */
 	u64 rip;

@@ -44,6 +44,7 @@
 #define AVMM_MSR_S_CET			0x6a2
 #define AVMM_MSR_INTR_SSP_TABLE		0x6a8
 #define AVMM_MSR_PKRS			0x6e1
+#define AVMM_MSR_X2APIC_IRR		0x820	/* to 827h */
 #define AVMM_MSR_X2APIC_ICR		0x830
 #define AVMM_MSR_X2APIC_SELF_IPI	0x83f
 #define AVMM_MSR_EFER			0xc0000080

@@ -27,6 +27,20 @@ static inline void vmwrite(u64 field, u64 value)
 	asm volatile("vmwrite %1, %0" : : "r"(field), "rm"(value) : "cc");
 }
 
+/* CR8: the class of interrupts that the local APIC holds back, with all below it. */
+static inline u64 read_cr8(void)
+{
+	u64 value;
+
+	asm volatile("mov %%cr8, %0" : "=r"(value));
+	return value;
+}
+
+static inline void write_cr8(u64 value)
+{
+	asm volatile("mov %0, %%cr8" : : "r"(value) : "memory");
+}
+
 static inline void vmclear(u64 phys)
 {
 	asm volatile("vmclear %0" : : "m"(phys) : "cc", "memory");

@@ -15,6 +15,7 @@ void vmx_exit(struct vcpu *v);
 #define EXIT_ROWS (VMX_REASON_LAST + 1)
 extern void (*const vmx_service_exits[EXIT_ROWS])(struct vcpu *v);
 extern void (*const vmx_user_exits[EXIT_ROWS])(struct vcpu *v);
+extern void (*const vmx_idle_exits[EXIT_ROWS])(struct vcpu *v);
 
 /* Handlers that both tables have. */
 void vmx_exit_unknown(struct vcpu *v);

@@ -171,15 +171,19 @@ static void switch_debug(struct world *from, const struct world *to)
 		asm volatile("mov %0, %%dr6" : : "r"(to->dr6));
 }
 
+static void switch_world(struct world *from, const struct world *to)
+{
+	asm volatile("mov %%cr2, %0" : "=r"(from->cr2));
+	switch_msrs(from, to);
+	switch_fpu(from, to);
+	switch_debug(from, to);
+	asm volatile("mov %0, %%cr2" : : "r"(to->cr2));
+}
+
 void vmx_switch(struct cpu *cpu, struct vcpu *to)
 {
-	struct world *from = cpu->current->world;
-
-	asm volatile("mov %%cr2, %0" : "=r"(from->cr2));
-	switch_msrs(from, to->world);
-	switch_fpu(from, to->world);
-	switch_debug(from, to->world);
-	asm volatile("mov %0, %%cr2" : : "r"(to->world->cr2));
+	if (to->world != cpu->current->world)
+		switch_world(cpu->current->world, to->world);
 	asm volatile("vmptrld %0" : : "m"(to->vmcs_phys) : "cc", "memory");
 	cpu->current = to;
 	vmx_recheck_events(cpu);

@@ -30,8 +30,9 @@ void core_service_idle(struct vcpu *v, bool may_wake);
 /* The VMX-preemption timer of this CPU ran out. */
 void core_timer(struct vcpu *v);
 
-/* Of a user's vCPU: something is pending for the service, which has to run; HLT; the guest can take an interrupt. */
+/* Of a user's vCPU: the service has to run; an interrupt waits for it, in the local APIC; HLT; the guest can take one. */
 void core_service_wanted(struct vcpu *v);
+void core_service_interrupt(struct vcpu *v);
 void core_user_halt(struct vcpu *v);
 void core_user_window(struct vcpu *v);
 
@@ -45,8 +46,9 @@ bool core_io_string(struct vcpu *v, u64 qualification);
 /* The entry of a user's vCPU failed after its checks; the service is loaded on return. */
 void core_user_entry_failed(struct vcpu *v, u64 reason);
 
-/* Every exit of a user's vCPU ends here, before the next entry. */
+/* Every exit of a user's vCPU, and of the idle one, ends here, before the next entry. */
 void core_user_enter(struct vcpu *v);
+void core_idle_enter(struct vcpu *v);
 
 /* A fault of the monitor or something that hardware must never do: a report, then the CPU stops. */
 void core_panic(const char *what, u64 detail) __attribute__((noreturn));

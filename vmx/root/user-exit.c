@@ -19,11 +19,6 @@ static void exit_event(struct vcpu *v)
 	core_service_wanted(v);
 }
 
-static void exit_external_interrupt(struct vcpu *v)
-{
-	core_service_wanted(v);
-}
-
 /* The NMI handler asked for it, for the service: in this VMCS, because it was the one that ran. */
 static void exit_nmi_window(struct vcpu *v)
 {
@@ -75,7 +70,8 @@ static void exit_nothing(struct vcpu *v)
 #define USER(handler) static void user_##handler(struct vcpu *v) { handler(v); core_user_enter(v); }
 
 USER(exit_event)
-USER(exit_external_interrupt)
+USER(core_service_interrupt)
+USER(core_service_wanted)
 USER(core_triple_fault)
 USER(exit_window)
 USER(exit_nmi_window)
@@ -97,10 +93,10 @@ USER(vmx_exit_unknown)
 void (*const vmx_user_exits[EXIT_ROWS])(struct vcpu *v) = {
 	[0 ... EXIT_ROWS - 1]		= user_vmx_exit_unknown,
 	[VMX_REASON_EXCEPTION_NMI]	= user_exit_event,
-	[VMX_REASON_EXTERNAL_INTERRUPT]	= user_exit_external_interrupt,
+	[VMX_REASON_EXTERNAL_INTERRUPT]	= user_core_service_interrupt,
 	[VMX_REASON_TRIPLE_FAULT]	= user_core_triple_fault,
 	/* on the shared CPU an INIT is for the machine: it stays pending until the service runs */
-	[VMX_REASON_INIT]		= user_exit_external_interrupt,
+	[VMX_REASON_INIT]		= user_core_service_wanted,
 	[VMX_REASON_INTERRUPT_WINDOW]	= user_exit_window,
 	[VMX_REASON_NMI_WINDOW]		= user_exit_nmi_window,
 	[VMX_REASON_TASK_SWITCH]	= user_vmx_inject_gp,
@@ -134,4 +130,21 @@ void (*const vmx_user_exits[EXIT_ROWS])(struct vcpu *v) = {
 	[VMX_REASON_WBINVD]		= user_vmx_exit_invd,
 	[VMX_REASON_XSETBV]		= user_vmx_exit_xsetbv,
 	[VMX_REASON_VMFUNC]		= user_vmx_inject_ud,
+};
+
+#define IDLE(handler) static void idle_##handler(struct vcpu *v) { handler(v); core_idle_enter(v); }
+
+IDLE(exit_event)
+IDLE(exit_nmi_window)
+IDLE(exit_nothing)
+IDLE(core_service_interrupt)
+IDLE(core_service_wanted)
+
+/* Of the vCPU that waits in HLT for the others: only what ends HLT can come. */
+void (*const vmx_idle_exits[EXIT_ROWS])(struct vcpu *v) = {
+	[0 ... EXIT_ROWS - 1]		= idle_exit_nothing,
+	[VMX_REASON_EXCEPTION_NMI]	= idle_exit_event,
+	[VMX_REASON_EXTERNAL_INTERRUPT]	= idle_core_service_interrupt,
+	[VMX_REASON_INIT]		= idle_core_service_wanted,
+	[VMX_REASON_NMI_WINDOW]		= idle_exit_nmi_window,
 };

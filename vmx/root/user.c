@@ -148,6 +148,8 @@ void user_setup(struct vcpu *v, const struct user_setup *s)
 	write_controls(v, s);
 	write_segments(s);
 	write_registers(s);
+	if (s->idle)
+		vmwrite(VMCS_GUEST_ACTIVITY, VMX_ACTIVITY_HLT);
 	invvpid(INV_SINGLE_CONTEXT, s->vpid);
 	v->launched = 0;
 	asm volatile("vmptrld %0" : : "m"(now) : "cc", "memory");

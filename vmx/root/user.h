@@ -15,6 +15,7 @@ struct user_setup {
 	u64 cr3;
 	u64 gdt_base;
 	u64 gdt_limit;
+	bool idle;		/* never runs: waits in HLT for interrupts, NMIs and the timer */
 };
 
 /* The name of the first control that this CPU lacks for a user partition, NULL: none. */

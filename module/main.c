@@ -27,6 +27,8 @@
 #include "module.h"
 #include "partition.h"
 
+#define CPUID_7_ECX_SHSTK	(1u << 7)
+
 enum phase { LOADED, LAUNCHING, LAUNCHED, LEAVING };
 
 static DEFINE_MUTEX(lock);
@@ -55,7 +57,7 @@ MODULE_PARM_DESC(fail_cpu, "debug: the launch of this CPU fails");
 
 static uint fail_step;
 module_param(fail_step, uint, 0644);
-MODULE_PARM_DESC(fail_step, "debug: where it fails: 1 VMXON, 2 VMLAUNCH, 3 VM entry, 4 after the launch");
+MODULE_PARM_DESC(fail_step, "debug: where it fails: 1 VMXON, 2 VMLAUNCH, 3 VM entry, 4 after the launch, 5 check");
 #endif
 
 static void caps_cpuid(void *opaque, u32 leaf, u32 subleaf, u32 regs[VMX_REG_COUNT])
@@ -104,7 +106,35 @@ static void check_this_cpu(void *data)
 		     !vmx_caps_controls(&c->input, &c->controls);
 }
 
-/* Every online CPU can do it, and all in the same way. The first CPU that cannot says why. */
+static bool check_fails_at(unsigned int cpu)
+{
+	return launch_plan.fail_cpu == (int)cpu && launch_plan.fail_step == VMX_STEP_CHECK;
+}
+
+/* One CPU: it can do it, and, unless it is the first that is asked, in the way of the others. It says why not. */
+static int check_cpu(struct check *c, unsigned int cpu, bool first)
+{
+	int err;
+
+	memset(c, 0, sizeof(*c));
+	c->owner = avmm_vmx_owner();
+	err = smp_call_function_single(cpu, check_this_cpu, c, 1);
+	if (err)
+		return err;
+	if (c->refused)
+		return c->input.cr4 & AVMM_CR4_VMXE ? -EBUSY : -EOPNOTSUPP;
+	if (first) {
+		launch_plan.controls = c->controls;
+		launch_plan.shadow_stacks = c->input.cpuid[VMX_LEAF_7_0][VMX_ECX] & CPUID_7_ECX_SHSTK;
+	}
+	if (check_fails_at(cpu) || memcmp(&c->controls, &launch_plan.controls, sizeof(c->controls))) {
+		pr_avmm(KERN_ERR, "CPU %u has other VT-x features than those before it\n", cpu);
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+/* Every online CPU. */
 static int check_machine(void)
 {
 	struct check *c = kzalloc(sizeof(*c), GFP_KERNEL);
@@ -116,22 +146,25 @@ static int check_machine(void)
 		return err;
 	cpus_read_lock();
 	for_each_online_cpu(cpu) {
-		memset(c, 0, sizeof(*c));
-		c->owner = avmm_vmx_owner();
-		err = smp_call_function_single(cpu, check_this_cpu, c, 1);
-		if (!err && c->refused)
-			err = c->input.cr4 & AVMM_CR4_VMXE ? -EBUSY : -EOPNOTSUPP;
-		if (!err && !first && memcmp(&c->controls, &launch_plan.controls, sizeof(c->controls))) {
-			pr_avmm(KERN_ERR, "CPU %u has other VT-x features than CPU 0\n", cpu);
-			err = -EOPNOTSUPP;
-		}
+		err = check_cpu(c, cpu, first);
 		if (err)
 			break;
-		launch_plan.controls = c->controls;
 		first = false;
 	}
 	cpus_read_unlock();
 	kfree(c);
+	return err;
+}
+
+/* A CPU that was off at the launch; this runs on it. */
+static int check_late_cpu(unsigned int cpu)
+{
+	struct check *c = kzalloc(sizeof(*c), GFP_KERNEL);
+	int err = c ? check_cpu(c, cpu, false) : -ENOMEM;
+
+	kfree(c);
+	if (err)
+		pr_avmm(KERN_ERR, "CPU %u cannot be launched and stays off\n", cpu);
 	return err;
 }
 
@@ -205,7 +238,9 @@ static int cpu_up_here(unsigned int cpu)
 		show_vmxe(true);
 		local_irq_restore(flags);
 	} else {
-		err = launch_this_cpu(cpu);
+		err = phase == LAUNCHED ? check_late_cpu(cpu) : 0;
+		if (!err)
+			err = launch_this_cpu(cpu);
 		if (err)
 			return err;
 	}
@@ -232,18 +267,19 @@ static int launch_all(void)
 {
 	int err;
 
-	err = check_machine();
-	if (!err)
-		err = avmm_memory_prepare();
-	if (err)
-		return err;
-	launch_plan.info = avmm_memory.info;
 	launch_plan.feature_control = AVMM_FEATURE_CONTROL_LOCK | AVMM_FEATURE_CONTROL_VMX;
 	launch_plan.fail_cpu = -1;
 #ifdef AVMM_DEBUG
 	launch_plan.fail_cpu = fail_cpu;
 	launch_plan.fail_step = fail_step;
 #endif
+	err = check_machine();
+	if (!err)
+		err = avmm_memory_prepare();
+	if (err)
+		return err;
+	launch_plan.info = avmm_memory.info;
+	irqs_off_ticks = avmm_memory.init_ticks;
 	vmx_was_shown = boot_cpu_has(X86_FEATURE_VMX);
 	feat_ctl_was_shown = boot_cpu_has(X86_FEATURE_MSR_IA32_FEAT_CTL);
 	phase = LAUNCHING;

@@ -23,9 +23,11 @@
 #define AVMM_LEAVE_DR7		0x320
 #define AVMM_LEAVE_LINUX_GDTR	0x328
 #define AVMM_LEAVE_LINUX_IDTR	0x338
-#define AVMM_LEAVE_SEL		0x348	/* u16: es, ds, fs, gs, ldtr, tr */
-#define AVMM_LEAVE_MSRS		0x358	/* u64 number, value; ends with number 0; the first is GS_BASE */
-#define AVMM_LEAVE_MAX_MSRS	15
+#define AVMM_LEAVE_SEL		0x348	/* a word each: es, ds, fs, gs, ldtr, tr */
+#define AVMM_LEAVE_GS_BASE	0x378
+#define AVMM_LEAVE_FS_BASE	0x380
+#define AVMM_LEAVE_MSRS		0x388	/* u64 number, value; ends with number 0 */
+#define AVMM_LEAVE_MAX_MSRS	13
 #define AVMM_LEAVE_STACK	0x1000	/* grows down from the end of the page */
 
 #define AVMM_LEAVE_IDT_VECTORS	19
@@ -60,11 +62,13 @@ struct avmm_leave {
 	u64 dr7;
 	struct avmm_desc_ptr linux_gdtr __attribute__((aligned(8)));
 	struct avmm_desc_ptr linux_idtr __attribute__((aligned(8)));
-	u16 sel[6] __attribute__((aligned(8)));
-	struct {
+	u64 sel[6] __attribute__((aligned(8)));	/* words, since VMREAD stores words */
+	u64 gs_base;
+	u64 fs_base;
+	struct avmm_leave_msr {
 		u64 number;
 		u64 value;
-	} msr[AVMM_LEAVE_MAX_MSRS + 1] __attribute__((aligned(8)));
+	} msr[AVMM_LEAVE_MAX_MSRS + 1];
 };
 #endif
 

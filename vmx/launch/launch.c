@@ -164,8 +164,9 @@ static void write_guest_segments(void)
 	vmwrite(VMCS_GUEST_IDTR_LIMIT, idtr.size);
 }
 
-static void write_guest_registers(const struct vmx_controls *c, u64 cr4)
+static void write_guest_registers(const struct vmx_launch *l, u64 cr4)
 {
+	const struct vmx_controls *c = &l->controls;
 	u64 cr0, cr3, dr7, rflags;
 
 	asm volatile("mov %%cr0, %0" : "=r"(cr0));
@@ -193,7 +194,7 @@ static void write_guest_registers(const struct vmx_controls *c, u64 cr4)
 	if (c->entry & VMX_ENTRY_LOAD_CET) {
 		vmwrite(VMCS_GUEST_S_CET, rdmsr_raw(AVMM_MSR_S_CET));
 		vmwrite(VMCS_GUEST_SSP, 0);
-		vmwrite(VMCS_GUEST_INTR_SSP_TABLE, rdmsr_raw(AVMM_MSR_INTR_SSP_TABLE));
+		vmwrite(VMCS_GUEST_INTR_SSP_TABLE, l->shadow_stacks ? rdmsr_raw(AVMM_MSR_INTR_SSP_TABLE) : 0);
 	}
 	if (c->entry & VMX_ENTRY_LOAD_PKRS)
 		vmwrite(VMCS_GUEST_PKRS, rdmsr_raw(AVMM_MSR_PKRS));
@@ -297,7 +298,7 @@ static enum vmx_launch_error enter(const struct vmx_launch *l, u32 cpu, u64 cr4,
 	write_controls(l, boot);
 	write_host(l, boot, cr4);
 	write_guest_segments();
-	write_guest_registers(&l->controls, cr4);
+	write_guest_registers(l, cr4);
 	if (fails_at(l, cpu, VMX_STEP_VMLAUNCH))
 		vmwrite(VMCS_HOST_CS_SEL, 0);
 	if (fails_at(l, cpu, VMX_STEP_ENTRY))
@@ -360,7 +361,9 @@ s64 vmx_hypercall(u64 number, u64 rbx, u64 rcx, u64 rdx)
 {
 	s64 result;
 
-	asm volatile("vmcall" : "=a"(result) : "a"(number), "b"(rbx), "c"(rcx), "d"(rdx) : "memory", "cc");
+	asm volatile("1: vmcall\n2:\n"
+		     _ASM_EXTABLE_TYPE_REG(1b, 2b, EX_TYPE_IMM_REG | EX_DATA_IMM(-ENOSYS), %%rax)
+		     : "=a"(result) : "a"(number), "b"(rbx), "c"(rcx), "d"(rdx) : "memory", "cc");
 	return result;
 }
 
@@ -412,6 +415,8 @@ static void check_layout(void)
 	AT(linux_gdtr, AVMM_LEAVE_LINUX_GDTR);
 	AT(linux_idtr, AVMM_LEAVE_LINUX_IDTR);
 	AT(sel, AVMM_LEAVE_SEL);
+	AT(gs_base, AVMM_LEAVE_GS_BASE);
+	AT(fs_base, AVMM_LEAVE_FS_BASE);
 	AT(msr, AVMM_LEAVE_MSRS);
 #undef AT
 	BUILD_BUG_ON(AVMM_SEL_CS != __KERNEL_CS || AVMM_SEL_DS != __KERNEL_DS || AVMM_SEL_TSS != GDT_ENTRY_TSS * 8);

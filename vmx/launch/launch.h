@@ -14,6 +14,7 @@ enum vmx_launch_step {
 	VMX_STEP_VMLAUNCH,	/* VMLAUNCH fails: VMfail */
 	VMX_STEP_ENTRY,		/* VM entry fails after its checks: exit reason with bit 31 */
 	VMX_STEP_AFTER,		/* after the launch */
+	VMX_STEP_CHECK,		/* the CPU's features are not those of the others */
 	VMX_STEPS
 };
 
@@ -21,6 +22,7 @@ enum vmx_launch_step {
 struct vmx_launch {
 	const struct avmm_boot_info *info;
 	struct vmx_controls controls;
+	bool shadow_stacks;	/* the CPU has them: IA32_INTERRUPT_SSP_TABLE_ADDR exists */
 	u64 feature_control;	/* to be written where firmware left it unlocked, 0: leave it */
 	int fail_cpu;		/* debug builds: this CPU fails at fail_step; -1: none */
 	enum vmx_launch_step fail_step;
@@ -51,7 +53,7 @@ void vmx_launch_cpu(const struct vmx_launch *launch, u32 cpu, struct vmx_launch_
 /* Un-launches this CPU, which is launched. Interrupts are off. Cannot fail. Returns the ticks it took. */
 u64 vmx_leave_cpu(void);
 
-/* A hypercall from this CPU, which is launched. */
+/* A hypercall from this CPU; -ENOSYS where it is not launched. */
 s64 vmx_hypercall(u64 number, u64 rbx, u64 rcx, u64 rdx);
 
 /* Fills in this CPU's data page: before its first launch and after Linux changed its GDT's address. */

@@ -68,7 +68,7 @@ SYM_CODE_START(vmx_trampoline_leave)
 	mov	%rax, %cr4
 
 	/* LTR wants a TSS that is not busy; Linux's GDT is read-only, so it is loaded from our copy */
-	movzwl	AVMM_LEAVE_SEL + 10(%rbx), %edx
+	mov	AVMM_LEAVE_SEL + 40(%rbx), %rdx
 	mov	AVMM_LEAVE_LINUX_GDTR + 2(%rbx), %rsi
 	mov	(%rsi, %rdx), %rax
 	btr	$TSS_BUSY_BIT, %rax
@@ -80,10 +80,18 @@ SYM_CODE_START(vmx_trampoline_leave)
 
 	/* selectors before the base registers that loading them changes */
 	mov	AVMM_LEAVE_SEL(%rbx), %es
-	mov	AVMM_LEAVE_SEL + 2(%rbx), %ds
-	mov	AVMM_LEAVE_SEL + 4(%rbx), %fs
-	mov	AVMM_LEAVE_SEL + 6(%rbx), %gs
-	lldt	AVMM_LEAVE_SEL + 8(%rbx)
+	mov	AVMM_LEAVE_SEL + 8(%rbx), %ds
+	mov	AVMM_LEAVE_SEL + 16(%rbx), %fs
+	mov	AVMM_LEAVE_SEL + 24(%rbx), %gs
+	lldt	AVMM_LEAVE_SEL + 32(%rbx)
+	mov	$AVMM_MSR_GS_BASE, %ecx
+	mov	AVMM_LEAVE_GS_BASE(%rbx), %eax
+	mov	AVMM_LEAVE_GS_BASE + 4(%rbx), %edx
+	wrmsr
+	mov	$AVMM_MSR_FS_BASE, %ecx
+	mov	AVMM_LEAVE_FS_BASE(%rbx), %eax
+	mov	AVMM_LEAVE_FS_BASE + 4(%rbx), %edx
+	wrmsr
 	lea	AVMM_LEAVE_MSRS(%rbx), %rsi
 1:	mov	(%rsi), %rcx
 	jrcxz	2f

@@ -10,45 +10,50 @@
 
 typedef void leave_fn(struct avmm_leave *leave);
 
-static u32 add_msr(struct avmm_leave *leave, u32 n, u32 number, u64 value)
+static struct avmm_leave_msr *add_msr(struct avmm_leave_msr *at, u32 number, u64 value)
 {
-	leave->msr[n].number = number;
-	leave->msr[n].value = value;
-	return n + 1;
+	at->number = number;
+	at->value = value;
+	return at + 1;
 }
 
 /* The CPU has `now`, which is mostly what it should have: WRMSR takes long. */
-static u32 add_other_msr(struct avmm_leave *leave, u32 n, u32 number, u64 value, u64 now)
+static struct avmm_leave_msr *add_other_msr(struct avmm_leave_msr *at, u32 number, u64 value, u64 now)
 {
-	return value == now ? n : add_msr(leave, n, number, value);
+	return value == now ? at : add_msr(at, number, value);
 }
+
+#define ADD_OTHER(at, name) add_other_msr(at, AVMM_MSR_##name, vmread(VMCS_GUEST_##name), vmread(VMCS_HOST_##name))
 
 static void save_msrs(struct avmm_leave *leave, const struct cpu *cpu)
 {
-	enum { ALWAYS = 2, OTHER = 6, CET_AND_PKRS = 3 };
-	_Static_assert(ALWAYS + OTHER + CET_AND_PKRS + AVMM_MAX_SWITCHED_MSRS <= AVMM_LEAVE_MAX_MSRS,
+	enum { OTHER = 6, CET_AND_PKRS = 3 };
+	_Static_assert(OTHER + CET_AND_PKRS + AVMM_MAX_SWITCHED_MSRS <= AVMM_LEAVE_MAX_MSRS,
 		       "the data page has room for all of them");
+	struct avmm_leave_msr *at = leave->msr;
+	const struct avmm_msr_entry *stored = cpu->msr_store, *end = stored + cpu->msr_count;
 	u64 exit_controls = vmread(VMCS_EXIT_CONTROLS);
-	u32 i, n = 0;
 
-	n = add_msr(leave, n, AVMM_MSR_GS_BASE, vmread(VMCS_GUEST_GS_BASE));	/* the first, see leave.h */
-	n = add_msr(leave, n, AVMM_MSR_FS_BASE, vmread(VMCS_GUEST_FS_BASE));
-	n = add_other_msr(leave, n, AVMM_MSR_SYSENTER_CS, vmread(VMCS_GUEST_SYSENTER_CS), vmread(VMCS_HOST_SYSENTER_CS));
-	n = add_other_msr(leave, n, AVMM_MSR_SYSENTER_ESP, vmread(VMCS_GUEST_SYSENTER_ESP), vmread(VMCS_HOST_SYSENTER_ESP));
-	n = add_other_msr(leave, n, AVMM_MSR_SYSENTER_EIP, vmread(VMCS_GUEST_SYSENTER_EIP), vmread(VMCS_HOST_SYSENTER_EIP));
-	n = add_other_msr(leave, n, AVMM_MSR_EFER, vmread(VMCS_GUEST_EFER), vmread(VMCS_HOST_EFER));
-	n = add_other_msr(leave, n, AVMM_MSR_PAT, vmread(VMCS_GUEST_PAT), vmread(VMCS_HOST_PAT));
-	n = add_other_msr(leave, n, AVMM_MSR_DEBUGCTL, vmread(VMCS_GUEST_DEBUGCTL), 0);
+	at = ADD_OTHER(at, SYSENTER_CS);
+	at = ADD_OTHER(at, SYSENTER_ESP);
+	at = ADD_OTHER(at, SYSENTER_EIP);
+	at = ADD_OTHER(at, EFER);
+	at = ADD_OTHER(at, PAT);
+	at = add_other_msr(at, AVMM_MSR_DEBUGCTL, vmread(VMCS_GUEST_DEBUGCTL), 0);
 	if (exit_controls & VMX_EXIT_LOAD_CET) {
-		n = add_msr(leave, n, AVMM_MSR_S_CET, vmread(VMCS_GUEST_S_CET));
-		n = add_msr(leave, n, AVMM_MSR_INTR_SSP_TABLE, vmread(VMCS_GUEST_INTR_SSP_TABLE));
+		at = add_msr(at, AVMM_MSR_S_CET, vmread(VMCS_GUEST_S_CET));
+		/* a CPU with nothing but IBT has the field, always 0, but no such MSR */
+		at = ADD_OTHER(at, INTR_SSP_TABLE);
 	}
 	if (exit_controls & VMX_EXIT_LOAD_PKRS)
-		n = add_msr(leave, n, AVMM_MSR_PKRS, vmread(VMCS_GUEST_PKRS));
-	for (i = 0; i < cpu->msr_count; i++)
-		n = add_msr(leave, n, cpu->msr_store[i].number, cpu->msr_store[i].value);
-	leave->msr[n].number = 0;
+		at = add_msr(at, AVMM_MSR_PKRS, vmread(VMCS_GUEST_PKRS));
+	for (; stored < end; stored++)
+		at = add_other_msr(at, stored->number, stored->value, 0);
+	at->number = 0;
 }
+
+/* Straight to memory: that is one instruction less than by a register. */
+#define VMREAD_TO(word, field) asm volatile("vmread %1, %0" : "=m"(word) : "r"((u64)(field)) : "cc")
 
 static void copy_words(u64 *to, const u64 *from, u64 count)
 {
@@ -61,23 +66,25 @@ static void save_state(struct avmm_leave *leave, const struct vcpu *v)
 	unsigned int i;
 
 	copy_words(leave->gpr, v->gpr, 16);
-	leave->rip = vmread(VMCS_GUEST_RIP);
-	leave->cs = vmread(VMCS_GUEST_CS_SEL);
-	leave->rflags = vmread(VMCS_GUEST_RFLAGS);
-	leave->rsp = vmread(VMCS_GUEST_RSP);
-	leave->ss = vmread(VMCS_GUEST_SS_SEL);
-	leave->cr0 = vmread(VMCS_GUEST_CR0);
-	leave->cr3 = vmread(VMCS_GUEST_CR3);
+	VMREAD_TO(leave->rip, VMCS_GUEST_RIP);
+	VMREAD_TO(leave->cs, VMCS_GUEST_CS_SEL);
+	VMREAD_TO(leave->rflags, VMCS_GUEST_RFLAGS);
+	VMREAD_TO(leave->rsp, VMCS_GUEST_RSP);
+	VMREAD_TO(leave->ss, VMCS_GUEST_SS_SEL);
+	VMREAD_TO(leave->cr0, VMCS_GUEST_CR0);
+	VMREAD_TO(leave->cr3, VMCS_GUEST_CR3);
 	leave->cr4 = (vmread(VMCS_GUEST_CR4) & ~AVMM_CR4_VMXE) | shadow;
-	leave->dr7 = vmread(VMCS_GUEST_DR7);
-	leave->linux_gdtr.base = vmread(VMCS_GUEST_GDTR_BASE);
+	VMREAD_TO(leave->dr7, VMCS_GUEST_DR7);
+	VMREAD_TO(leave->linux_gdtr.base, VMCS_GUEST_GDTR_BASE);
 	leave->linux_gdtr.limit = vmread(VMCS_GUEST_GDTR_LIMIT);
-	leave->linux_idtr.base = vmread(VMCS_GUEST_IDTR_BASE);
+	VMREAD_TO(leave->linux_idtr.base, VMCS_GUEST_IDTR_BASE);
 	leave->linux_idtr.limit = vmread(VMCS_GUEST_IDTR_LIMIT);
-	leave->sel[0] = vmread(VMCS_GUEST_ES_SEL);
+	VMREAD_TO(leave->sel[0], VMCS_GUEST_ES_SEL);
 #pragma GCC unroll 5
 	for (i = 1; i < 6; i++)
-		leave->sel[i] = vmread(VMCS_GUEST_DS_SEL + 2 * (i - 1));
+		VMREAD_TO(leave->sel[i], VMCS_GUEST_DS_SEL + 2 * (i - 1));
+	VMREAD_TO(leave->gs_base, VMCS_GUEST_GS_BASE);
+	VMREAD_TO(leave->fs_base, VMCS_GUEST_FS_BASE);
 	save_msrs(leave, v->cpu);
 }
 

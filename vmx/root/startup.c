@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * INIT and SIPI of a service CPU: Linux takes a CPU down and up again while the monitor stays below. SIPI is lost in
- * root operation and Linux sends it within 10 microseconds of INIT, so the INIT exit does only what it must.
+ * root operation, and Linux may send it right behind INIT. So the INIT exit makes the CPU wait for it and nothing else:
+ * the guest executes no instruction before SIPI exits, and the registers get their values then.
  */
 #include <avmm/x86.h>
 #include <vmx/root/insn.h>
@@ -65,32 +66,37 @@ static void reset_registers(struct vcpu *v)
 	vmwrite(VMCS_ENTRY_INTR_INFO, 0);
 }
 
-void vmx_exit_init(struct vcpu *v)
+static void start_at(struct vcpu *v, u64 cs_sel, u64 cs_base, u64 rip)
 {
-	struct cpu *cpu = v->cpu;
-
 	reset_segments();
 	reset_registers(v);
 	invvpid(INV_SINGLE_CONTEXT, vmread(VMCS_VPID));
+	vmwrite(VMCS_GUEST_CS_SEL, cs_sel);
+	vmwrite(VMCS_GUEST_CS_BASE, cs_base);
+	vmwrite(VMCS_GUEST_RIP, rip);
+	vmwrite(VMCS_GUEST_ACTIVITY, VMX_ACTIVITY_ACTIVE);
+	v->cpu->stats->state = AVMM_CPU_SERVICE;
+}
+
+/*
+ * The wait for SIPI goes with no blocking and no event to deliver, Intel SDM volume 3, 27.3.1.5. The boot CPU does not
+ * wait: it goes to the reset vector.
+ */
+void vmx_exit_init(struct vcpu *v)
+{
 	if (rdmsr(AVMM_MSR_APIC_BASE) & APIC_BASE_BSP) {
-		vmwrite(VMCS_GUEST_CS_SEL, RESET_CS_SEL);
-		vmwrite(VMCS_GUEST_CS_BASE, RESET_CS_BASE);
-		vmwrite(VMCS_GUEST_RIP, RESET_IP);
-		vmwrite(VMCS_GUEST_ACTIVITY, VMX_ACTIVITY_ACTIVE);
+		start_at(v, RESET_CS_SEL, RESET_CS_BASE, RESET_IP);
 		return;
 	}
-	vmwrite(VMCS_GUEST_RIP, 0);
 	vmwrite(VMCS_GUEST_ACTIVITY, VMX_ACTIVITY_WAIT_SIPI);
-	cpu->stats->state = AVMM_CPU_WAIT_SIPI;
+	vmwrite(VMCS_GUEST_INTERRUPTIBILITY, 0);
+	vmwrite(VMCS_ENTRY_INTR_INFO, 0);
+	v->cpu->stats->state = AVMM_CPU_WAIT_SIPI;
 }
 
 void vmx_exit_sipi(struct vcpu *v)
 {
 	u64 vector = vmread(VMCS_EXIT_QUALIFICATION) & 0xff;
 
-	vmwrite(VMCS_GUEST_CS_SEL, vector << 8);
-	vmwrite(VMCS_GUEST_CS_BASE, vector << 12);
-	vmwrite(VMCS_GUEST_RIP, 0);
-	vmwrite(VMCS_GUEST_ACTIVITY, VMX_ACTIVITY_ACTIVE);
-	v->cpu->stats->state = AVMM_CPU_SERVICE;
+	start_at(v, vector << 8, vector << 12, 0);
 }

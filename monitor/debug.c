@@ -33,6 +33,11 @@ s64 debug_fault(u64 which)
 	case AVMM_DEBUG_NMI:
 		asm volatile("int $2");
 		return 0;
+	case AVMM_DEBUG_MC_IN_NMI:
+		/* somewhere in the middle of that page; the handler has to come back to it */
+		asm volatile("mov %%rsp, %%rbx; mov %0, %%rsp; int $18; mov %%rbx, %%rsp"
+			     : : "r"(this_cpu()->stack_high + AVMM_PAGE_SIZE / 2) : "rbx", "memory", "cc");
+		return 0;
 	default:
 		return -EINVAL;
 	}

@@ -27,9 +27,7 @@ fault_common:
 	add	$16, %rsp
 	iretq
 
-	.macro root_event name, handler
-	.globl \name
-\name:
+	.macro push_scratch
 	push	%rax
 	push	%rcx
 	push	%rdx
@@ -39,8 +37,9 @@ fault_common:
 	push	%r9
 	push	%r10
 	push	%r11
-	mov	%gs:0, %rdi
-	call	\handler
+	.endm
+
+	.macro pop_scratch
 	pop	%r11
 	pop	%r10
 	pop	%r9
@@ -50,10 +49,43 @@ fault_common:
 	pop	%rdx
 	pop	%rcx
 	pop	%rax
-	iretq
 	.endm
 
-	root_event fault_nmi, vmx_root_nmi
-	root_event fault_mc, vmx_root_mc
+	.globl fault_nmi
+fault_nmi:
+	push_scratch
+	mov	%gs:0, %rdi
+	call	vmx_root_nmi
+	pop_scratch
+	iretq
+
+/*
+ * IRET unblocks NMIs. That must not happen while the NMI handler runs, since the next NMI would start at the top of the
+ * same stack: back to that handler it goes by POPF and RET, on its stack, below which nothing is kept.
+ */
+#define SCRATCH		72		/* bytes of push_scratch; above them: rip, cs, rflags, rsp, ss */
+	.globl fault_mc
+fault_mc:
+	push_scratch
+	mov	%gs:0, %rdi
+	call	vmx_root_mc
+	mov	%gs:0, %rdi
+	mov	SCRATCH + 24(%rsp), %rsi
+	call	fault_on_nmi_stack
+	test	%al, %al
+	jz	1f
+	mov	SCRATCH + 24(%rsp), %rax
+	mov	SCRATCH(%rsp), %rcx
+	mov	SCRATCH + 16(%rsp), %rdx
+	sub	$16, %rax
+	mov	%rdx, (%rax)
+	mov	%rcx, 8(%rax)
+	mov	%rax, SCRATCH(%rsp)
+	pop_scratch
+	mov	(%rsp), %rsp
+	popf
+	ret
+1:	pop_scratch
+	iretq
 
 	.section .note.GNU-stack, "", @progbits

@@ -58,6 +58,12 @@ u64 idt_base(void)
 	return (u64)idt;
 }
 
+/* Has a machine check come in the NMI handler? Its stack is the page above the ordinary one, see cpu.c. */
+bool __attribute__((used)) fault_on_nmi_stack(const struct cpu *cpu, u64 rsp)
+{
+	return rsp - cpu->stack_high < AVMM_PAGE_SIZE;
+}
+
 void __attribute__((used)) fault_handle(struct fault_frame *frame)
 {
 	const struct extable_entry *e;

@@ -108,9 +108,12 @@ int avmm_message_init(void)
 	return 0;
 }
 
+/* All CPUs have left, so nobody asks for a look any more; what the monitor said last is passed on here. */
 void avmm_message_exit(void)
 {
 	cancel_work_sync(&look_work);
+	if (avmm_shared_log())
+		pass_log();
 	irq_domain_remove(domain);
 	irq_domain_free_fwnode(fwnode);
 }

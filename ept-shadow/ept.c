@@ -20,13 +20,14 @@ struct change {
 
 /* ept_identity() at work. */
 struct identity {
-	const struct ept *ept;
-	struct ept *build;	/* the same, NULL to change nothing; entries of tables that are not there have slot NULL */
+	struct ept *ept;
 	u64 base;
 	u64 end;
-	u64 tables;		/* new ones */
+	u64 at;			/* what is below is done */
+	u32 left;		/* entries that may still be made */
 	u64 run;		/* [run, run + run_size) is known to have one memory type */
 	u64 run_size;
+	u32 run_type;
 };
 
 #define RUN_STEP	3	/* 512 GiB … 128 MiB … 2 MiB … 4 KiB: divides the bits of a level */
@@ -75,7 +76,7 @@ static u64 *lower_table(struct ept *ept, u64 *slot, u32 level)
 	if (!table)
 		return NULL;
 	ept->tables++;
-	for (i = 0; i < EPT_ENTRIES; i++) {
+	for (i = 0; entry && i < EPT_ENTRIES; i++) {
 		u64 hpa = (entry & EPT_ADDRESS) + i * EPT_SPAN(level - 1);
 
 		table[i] = entry & EPT_RWX ? leaf(hpa, entry & (EPT_RWX | EPT_TYPE), level - 1) : entry;
@@ -122,20 +123,24 @@ static bool hidden(const struct ept *ept, u64 base, u64 size)
 
 /*
  * Has [gpa, gpa + span) one memory type? Asked of the largest aligned run around it first, and remembered: most of
- * the address space has one type, and one answer then serves for hundreds of entries.
+ * the address space has one type, and one answer then serves for hundreds of entries. Runs from 0 on are not tried:
+ * types change the more often the lower the address.
  */
 static bool uniform(struct identity *id, u64 gpa, u64 span)
 {
-	/* types change the more often the lower the address */
-	u64 size = gpa >> 32 ? EPT_SPAN(EPT_LEVELS) : gpa >> 27 ? 1ull << 27 : span;
+	const struct avmm_mtrr *mtrr = id->ept->mtrr;
+	u64 size = EPT_SPAN(EPT_LEVELS);
 
 	if (gpa - id->run < id->run_size && span <= id->run_size)
 		return true;
-	for (size = size > span ? size : span; size >= span; size >>= RUN_STEP) {
-		if (!mtrr_uniform(id->ept->mtrr, gpa & ~(size - 1), size))
+	while (size > gpa && size > span)
+		size >>= RUN_STEP;
+	for (; size >= span; size >>= RUN_STEP) {
+		if (!mtrr_uniform(mtrr, gpa & ~(size - 1), size))
 			continue;
 		id->run = gpa & ~(size - 1);
 		id->run_size = size;
+		id->run_type = mtrr_type(mtrr, gpa);
 		return true;
 	}
 	return false;
@@ -153,38 +158,37 @@ static u64 identity_leaf(struct identity *id, u64 gpa, u32 level)
 		return level > 1 ? 0 : leaf(ept->zero_page, EPT_R | MTRR_WB << EPT_TYPE_SHIFT, 1);
 	if (!uniform(id, gpa, span))
 		return 0;
-	return leaf(gpa, EPT_RWX | (u64)mtrr_type(ept->mtrr, gpa) << EPT_TYPE_SHIFT, level);
+	return leaf(gpa, EPT_RWX | (u64)id->run_type << EPT_TYPE_SHIFT, level);
 }
 
 /*
- * Fill one entry and all under it; recursion is as deep as there are levels. A new table is linked before it is
- * full, so none is lost when memory ends.
+ * Fill one entry and all under it from id->at on; recursion is as deep as there are levels. A new table is linked
+ * before it is full, so none is lost when memory ends.
  */
 static int fill(struct identity *id, u64 *slot, u64 gpa, u32 level)
 {
-	u64 entry = slot ? *slot : 0;
 	u64 last = gpa + EPT_SPAN(level) < id->end ? gpa + EPT_SPAN(level) : id->end;
-	u64 *table = NULL;
+	u64 *table;
 	u64 next;
 
-	if (entry && !is_table(entry, level))
+	if (*slot && !is_table(*slot, level))
 		return 0;
-	next = entry ? 0 : identity_leaf(id, gpa, level);
+	next = *slot ? 0 : identity_leaf(id, gpa, level);
+	if (next && !id->left) {
+		id->at = gpa;
+		return -EAGAIN;
+	}
 	if (next) {
-		if (id->build)
-			set(slot, next);
+		id->left--;
+		set(slot, next);
 		return 0;
 	}
-	if (entry)
-		table = table_of(id->ept, entry);
-	else if (id->build)
-		table = lower_table(id->build, slot, level);
-	if (!table && id->build)
+	table = lower_table(id->ept, slot, level);
+	if (!table)
 		return -ENOMEM;
-	id->tables += !entry;
-	next = gpa > id->base ? gpa : id->base & ~(EPT_SPAN(level - 1) - 1);
+	next = gpa > id->at ? gpa : id->at & ~(EPT_SPAN(level - 1) - 1);
 	for (; next < last; next += EPT_SPAN(level - 1)) {
-		int err = fill(id, table ? &table[index_of(next, level - 1)] : NULL, next, level - 1);
+		int err = fill(id, &table[index_of(next, level - 1)], next, level - 1);
 
 		if (err)
 			return err;
@@ -192,36 +196,25 @@ static int fill(struct identity *id, u64 *slot, u64 gpa, u32 level)
 	return 0;
 }
 
-static int fill_root(struct identity *id)
+int ept_identity_some(struct ept *ept, u64 base, u64 size, u64 *done, u32 entries)
 {
-	const struct ept *ept = id->ept;
-	u64 gpa = id->base & ~(EPT_SPAN(EPT_LEVELS) - 1);
+	struct identity id = { .ept = ept, .base = base, .end = base + size, .at = base + *done, .left = entries };
+	u64 gpa = id.at & ~(EPT_SPAN(EPT_LEVELS) - 1);
+	int err = 0;
 
-	for (; gpa < id->end; gpa += EPT_SPAN(EPT_LEVELS)) {
-		int err = fill(id, ept->root ? &ept->root[index_of(gpa, EPT_LEVELS)] : NULL, gpa, EPT_LEVELS);
-
-		if (err)
-			return err;
-	}
-	return 0;
+	if (!valid_range(base, size, EPT_GPA_BITS) || !valid_range(base, size, ept->phys_bits) || *done > size)
+		return -EINVAL;
+	for (; gpa < id.end && !err; gpa += EPT_SPAN(EPT_LEVELS))
+		err = fill(&id, &ept->root[index_of(gpa, EPT_LEVELS)], gpa, EPT_LEVELS);
+	*done = id.at - base;
+	return err;
 }
 
 int ept_identity(struct ept *ept, u64 base, u64 size)
 {
-	struct identity id = { .ept = ept, .build = ept, .base = base, .end = base + size };
+	u64 done = 0;
 
-	if (!valid_range(base, size, EPT_GPA_BITS) || !valid_range(base, size, ept->phys_bits))
-		return -EINVAL;
-	return fill_root(&id);
-}
-
-u64 ept_identity_tables(const struct ept *ept, u64 base, u64 size)
-{
-	struct identity id = { .ept = ept, .base = base, .end = base + size };
-
-	if (valid_range(base, size, EPT_GPA_BITS))
-		fill_root(&id);
-	return id.tables + !ept->root;
+	return ept_identity_some(ept, base, size, &done, ~0u);
 }
 
 int ept_identity_late(struct ept *ept, u64 gpa)

@@ -22,6 +22,9 @@
 #ifndef ENOMEM
 #define	ENOMEM		12
 #endif
+#ifndef EAGAIN
+#define	EAGAIN		11
+#endif
 #ifndef EINVAL
 #define	EINVAL		22
 #endif
@@ -89,8 +92,11 @@ u64 ept_pointer(const struct ept *ept);
  */
 int ept_identity(struct ept *ept, u64 base, u64 size);
 
-/* How many table pages ept_identity() would take now, the root included while there is none. Changes nothing. */
-u64 ept_identity_tables(const struct ept *ept, u64 base, u64 size);
+/*
+ * The same in steps, for callers who must not be busy for long: -EAGAIN after so many new entries, and the next call goes
+ * on behind *done bytes of the range, 0 at first.
+ */
+int ept_identity_some(struct ept *ept, u64 base, u64 size, u64 *done, u32 entries);
 
 /* For EPT violations of the service above EPT_EAGER_BITS: the identity of the 1 GiB around gpa; -EINVAL elsewhere. */
 int ept_identity_late(struct ept *ept, u64 gpa);

@@ -86,8 +86,11 @@ static u64 run_at(const struct avmm_mtrr *mtrr, u64 addr, u64 limit)
 	u64 size = limit;
 	u32 i;
 
-	if (fixed_applies(mtrr, addr))
-		return AVMM_PAGE_SIZE;
+	if (fixed_applies(mtrr, addr)) {
+		u64 one = addr < 0x80000 ? 1u << 16 : addr < 0xc0000 ? 1u << 14 : AVMM_PAGE_SIZE;
+
+		return size < one ? size : one;
+	}
 	while (addr & (size - 1))
 		size >>= 1;
 	for (i = 0; i < variable_ranges(mtrr); i++) {

@@ -167,28 +167,39 @@ static void lay_out_blocks(const struct avmm_image_header *image)
 	memcpy(page_address(avmm_memory.block[0]), avmm_image, avmm_image_end - avmm_image);
 }
 
-/* One try with the blocks that we have. */
-static int start_image(const struct avmm_image_header *image)
+/* A step of the image's init, with interrupts off. */
+static int init_step(const struct avmm_image_header *image)
 {
 	struct avmm_boot_info *info = avmm_memory.info;
 	void *info_there = (void *)(AVMM_SHARED_BASE + ((void *)info - avmm_memory.shared_rw));
 	struct avmm_leave *leave;
 	unsigned long flags;
+	u64 start;
+	int err;
+
+	local_irq_save(flags);
+	start = rdtsc_ordered();
+	leave = (void *)info->leave_page[smp_processor_id()];
+	vmx_leave_page_init(leave);
+	err = vmx_call_monitor(leave, info->cr3, image->init, info_there);
+	avmm_memory.init_ticks = max(avmm_memory.init_ticks, rdtsc_ordered() - start);
+	local_irq_restore(flags);
+	return err;
+}
+
+/* One try with the blocks that we have. */
+static int start_image(const struct avmm_image_header *image)
+{
 	int err;
 
 	lay_out_blocks(image);
 	err = avmm_space_build(image);
-	if (err) {
-		info->blocks_wanted = avmm_memory.nblocks + 1;
+	if (err)
 		return err;
-	}
-	local_irq_save(flags);
-	leave = (void *)info->leave_page[smp_processor_id()];
-	vmx_leave_page_init(leave);
-	avmm_memory.init_ticks = rdtsc_ordered();
-	err = vmx_call_monitor(leave, info->cr3, image->init, info_there);
-	avmm_memory.init_ticks = rdtsc_ordered() - avmm_memory.init_ticks;
-	local_irq_restore(flags);
+	do {
+		cond_resched();
+		err = init_step(image);
+	} while (err == -EAGAIN);
 	return err;
 }
 
@@ -196,7 +207,7 @@ int avmm_memory_prepare(void)
 {
 	const struct avmm_image_header *image = (const void *)avmm_image;
 	u64 start = rdtsc_ordered();
-	unsigned int wanted = FIRST_BLOCKS;
+	unsigned int blocks;
 	int err;
 
 	if (ncpus() > AVMM_MAX_CPUS) {
@@ -207,16 +218,15 @@ int avmm_memory_prepare(void)
 	err = take_shared();
 	if (!err)
 		err = fill_info();
-	while (!err) {
-		err = take_blocks(wanted);
+	avmm_memory.init_ticks = 0;
+	for (blocks = FIRST_BLOCKS; !err && blocks <= AVMM_MAX_BLOCKS; blocks++) {
+		err = take_blocks(blocks);
 		if (err)
 			break;
 		err = start_image(image);
-		if (err != -ENOMEM || avmm_memory.info->blocks_wanted > AVMM_MAX_BLOCKS ||
-		    avmm_memory.info->blocks_wanted <= wanted)
+		if (err != -ENOMEM)
 			break;
-		wanted = avmm_memory.info->blocks_wanted;
-		err = 0;
+		err = blocks < AVMM_MAX_BLOCKS ? 0 : -ENOMEM;
 	}
 	if (err) {
 		avmm_memory_release();

@@ -19,7 +19,7 @@ struct avmm_memory {
 	const void *shared_ro;
 	struct avmm_boot_info *info;	/* in shared_rw */
 	u64 prepare_ticks;
-	u64 init_ticks;			/* of the monitor's init, which runs with interrupts off */
+	u64 init_ticks;			/* of the longest step of the monitor's init, with interrupts off */
 };
 
 extern struct avmm_memory avmm_memory;

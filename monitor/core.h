@@ -51,7 +51,7 @@ u64 idt_base(void);
 
 /* service.c: the service partition's memory. */
 int service_init(const struct avmm_boot_info *info);
-u64 service_pages(const struct avmm_boot_info *info);
+int service_build(void);		/* a step; -EAGAIN: there is more to do */
 u64 service_eptp(void);
 
 /* log.c, panic.c, symbols.c, serial.c, message.c */

@@ -18,34 +18,38 @@ void heap_init(u64 offset, u64 end)
 	heap.end = end;
 }
 
+static void clear(void *at, u64 size)
+{
+	u64 words = size / sizeof(u64);
+
+	asm volatile("rep stosq" : "+D"(at), "+c"(words) : "a"(0ul) : "memory");
+}
+
 void *heap_page(void)
 {
-	u64 *page;
-	unsigned int i;
+	void *page;
 
 	if (heap.end - heap.next < AVMM_PAGE_SIZE)
 		return NULL;
-	page = (u64 *)(AVMM_MONITOR_BASE + heap.next);
+	page = (void *)(AVMM_MONITOR_BASE + heap.next);
 	heap.next += AVMM_PAGE_SIZE;
-	for (i = 0; i < AVMM_PAGE_SIZE / sizeof(*page); i++)
-		page[i] = 0;
+	clear(page, AVMM_PAGE_SIZE);
 	return page;
 }
 
 /* count pages side by side, zeroed; NULL: the pool is empty. */
 void *pool_pages(u32 count)
 {
-	u64 i, size = count * AVMM_PAGE_SIZE;
-	u64 *p;
+	u64 size = count * AVMM_PAGE_SIZE;
+	void *p;
 
 	if (!heap.pool)
 		heap.pool = heap.next;
 	if (heap.end - heap.pool < size)
 		return NULL;
-	p = (u64 *)(AVMM_MONITOR_BASE + heap.pool);
+	p = (void *)(AVMM_MONITOR_BASE + heap.pool);
 	heap.pool += size;
-	for (i = 0; i < size / sizeof(*p); i++)
-		p[i] = 0;
+	clear(p, size);
 	return p;
 }
 

@@ -16,12 +16,13 @@
 
 #define EPT_CAP_1G		(1ul << 17)
 #define EPT_LATE_TABLES		16	/* tables kept for memory above EPT_EAGER_BITS */
-#define OWN_PAGES		2	/* zero page and scratch page */
+#define ENTRIES_PER_STEP	64
 #define LOCK_TRIES		10000000u
 
 static struct {
 	struct ept ept;
 	struct avmm_mtrr mtrr;
+	u64 built;		/* bytes of the identity */
 	u64 scratch;		/* physical */
 	u32 locked;
 	u64 *spare[EPT_LATE_TABLES];
@@ -72,35 +73,31 @@ static void describe(const struct avmm_boot_info *info)
 	};
 }
 
-/* How many pages service_init() will take. */
-u64 service_pages(const struct avmm_boot_info *info)
-{
-	describe(info);
-	return OWN_PAGES + EPT_LATE_TABLES + ept_identity_tables(&service.ept, 0, eager_size());
-}
-
 int service_init(const struct avmm_boot_info *info)
 {
 	void *zero = heap_page(), *scratch = heap_page();
-	int err;
 
 	describe(info);
 	if (!zero || !scratch)
 		return -ENOMEM;
 	service.ept.zero_page = monitor_phys(zero);
 	service.scratch = monitor_phys(scratch);
-	err = ept_init(&service.ept);
-	if (!err)
-		err = ept_identity(&service.ept, 0, eager_size());
-	if (err)
-		return err;
-	for (service.spares = 0; service.spares < EPT_LATE_TABLES; service.spares++) {
-		service.spare[service.spares] = heap_page();
-		if (!service.spare[service.spares])
-			return -ENOMEM;
+	return ept_init(&service.ept);
+}
+
+int service_build(void)
+{
+	int err;
+
+	if (service.spares < EPT_LATE_TABLES) {
+		u64 *page = heap_page();
+
+		service.spare[service.spares++] = page;
+		return page ? -EAGAIN : -ENOMEM;
 	}
-	service.late = true;
-	return 0;
+	err = ept_identity_some(&service.ept, 0, eager_size(), &service.built, ENTRIES_PER_STEP);
+	service.late = !err;
+	return err;
 }
 
 u64 service_eptp(void)

@@ -4,8 +4,9 @@
  *
  * The module lays the image into blocks of contiguous memory, maps these at AVMM_MONITOR_BASE (image first, the rest
  * is the monitor's heap), the shared pages at AVMM_SHARED_BASE, and the trampoline page and every CPU's data page at
- * the addresses that they have in Linux. Then it calls the image's init() once, on the monitor's own page tables.
- * init() builds everything that a CPU needs and says in avmm_cpu_boot what the module has to put into the VMCS.
+ * the addresses that they have in Linux. Then it calls the image's init() on the monitor's own page tables, again and
+ * again until the answer is not -EAGAIN. init() builds everything that a CPU needs and says in avmm_cpu_boot what the
+ * module has to put into the VMCS. After -ENOMEM the module may start anew with more blocks.
  */
 #ifndef AVMM_BOOT_H
 #define AVMM_BOOT_H
@@ -97,7 +98,6 @@ struct avmm_boot_info {
 	u32 apic_id[AVMM_MAX_CPUS];
 
 	/* from init() */
-	u64 blocks_wanted;	/* with -ENOMEM: how many blocks would have been enough */
 	u64 eptp;
 	u64 msr_bitmap_phys;
 	u64 heap_used;		/* bytes of monitor memory in use, image included */

@@ -98,15 +98,15 @@ static void types_and_addresses_of_the_identity(void **state)
 	(void)state;
 	for (set = 0; set < 60; set++) {
 		struct machine m;
-		u64 wanted;
+		u64 tables;
 
 		random_machine(&seed, &m);
-		wanted = ept_identity_tables(&m.ept, 0, TOP);
 		assert_int_equal(ept_init(&m.ept), 0);
 		assert_int_equal(ept_identity(&m.ept, 0, TOP), 0);
-		assert_int_equal(m.ept.tables, wanted);
-		assert_int_equal(count_tables(&m.ept, m.ept.root, EPT_LEVELS), wanted);
-		assert_int_equal(ept_identity_tables(&m.ept, 0, TOP), 0);
+		tables = m.ept.tables;
+		assert_int_equal(count_tables(&m.ept, m.ept.root, EPT_LEVELS), tables);
+		assert_int_equal(ept_identity(&m.ept, 0, TOP), 0);
+		assert_int_equal(m.ept.tables, tables);
 		for (i = 0; i < 2000; i++) {
 			u64 gpa = sample(&seed, &m);
 
@@ -147,6 +147,73 @@ static void identity_has_the_largest_pages_possible(void **state)
 	assert_true(pages[1] > 1000 && pages[2] > 1000 && pages[3] > 1000);
 }
 
+static bool same_tables(const struct ept *a, const u64 *ta, const struct ept *b, const u64 *tb, u32 level)
+{
+	u32 i;
+
+	for (i = 0; i < EPT_ENTRIES; i++) {
+		bool table = level > 1 && (ta[i] & EPT_RWX) && !(ta[i] & EPT_LARGE);
+
+		if (table != (level > 1 && (tb[i] & EPT_RWX) && !(tb[i] & EPT_LARGE)))
+			return false;
+		if (!table && ta[i] != tb[i])
+			return false;
+		if (table && !same_tables(a, a->table(a->ctx, ta[i] & EPT_ADDRESS), b,
+					  b->table(b->ctx, tb[i] & EPT_ADDRESS), level - 1))
+			return false;
+	}
+	return true;
+}
+
+static u64 count_leaves(const struct ept *ept, const u64 *table, u32 level)
+{
+	u64 n = 0;
+	u32 i;
+
+	for (i = 0; i < EPT_ENTRIES; i++)
+		if (level > 1 && (table[i] & EPT_RWX) && !(table[i] & EPT_LARGE))
+			n += count_leaves(ept, ept->table(ept->ctx, table[i] & EPT_ADDRESS), level - 1);
+		else
+			n += (table[i] & EPT_RWX) != 0;
+	return n;
+}
+
+/* In steps of any size the same tables come out as at once, and a step makes no more than it may. */
+static void identity_in_steps(void **state)
+{
+	u64 seed = 0x53544550;
+	int set;
+
+	(void)state;
+	for (set = 0; set < 30; set++) {
+		u32 step = 1 + random_below(&seed, 300), calls = 0;
+		u64 done = 0, before;
+		struct machine m, whole;
+		int err;
+
+		random_machine(&seed, &m);
+		whole = m;
+		whole.ept.ctx = &whole.supplier;
+		whole.ept.mtrr = &whole.mtrr;
+		whole.ept.hidden = whole.hidden;
+		assert_int_equal(ept_init(&whole.ept), 0);
+		assert_int_equal(ept_identity(&whole.ept, 0, TOP), 0);
+		assert_int_equal(ept_init(&m.ept), 0);
+		do {
+			before = done;
+			err = ept_identity_some(&m.ept, 0, TOP, &done, step);
+			calls++;
+			if (err == -EAGAIN)
+				assert_true(done > before);
+		} while (err == -EAGAIN);
+		assert_int_equal(err, 0);
+		assert_true(same_tables(&whole.ept, whole.ept.root, &m.ept, m.ept.root, EPT_LEVELS));
+		assert_int_equal(calls, (count_leaves(&m.ept, m.ept.root, EPT_LEVELS) + step - 1) / step);
+		supplier_free(&whole.supplier);
+		supplier_free(&m.supplier);
+	}
+}
+
 /* A PC as firmware leaves it: 1 GiB pages, and tables only where something is. */
 static void identity_of_a_pc(void **state)
 {
@@ -162,9 +229,9 @@ static void identity_of_a_pc(void **state)
 	m.ept.nhidden = 1;
 	m.supplier.base = m.hidden[0];
 	/* root, level 3, level 2 and 1 for the fixed ranges, level 2 and 1 for the hidden block */
-	assert_int_equal(ept_identity_tables(&m.ept, 0, TOP), 6);
 	assert_int_equal(ept_init(&m.ept), 0);
 	assert_int_equal(ept_identity(&m.ept, 0, TOP), 0);
+	assert_int_equal(m.ept.tables, 6);
 	assert_int_equal(ept_walk(&m.ept, 0x9f000).entry, 0x9f000 | EPT_RWX | TYPE(MTRR_WB));
 	assert_int_equal(ept_walk(&m.ept, 0xa0000).entry, 0xa0000 | EPT_RWX | TYPE(MTRR_UC));
 	assert_int_equal(ept_walk(&m.ept, 0xc0000).entry, 0xc0000 | EPT_RWX | TYPE(MTRR_WP));
@@ -185,7 +252,6 @@ static void wide_machines_fill_the_top_late(void **state)
 	m.mtrr.def_type = MTRR_E | MTRR_UC;
 	m.ept.phys_bits = 52;
 	m.ept.nhidden = 0;
-	assert_int_equal(ept_identity_tables(&m.ept, 0, 1ull << EPT_EAGER_BITS), 1 + 128);
 	assert_int_equal(ept_init(&m.ept), 0);
 	assert_int_equal(ept_identity(&m.ept, 0, 1ull << EPT_EAGER_BITS), 0);
 	assert_int_equal(m.ept.tables, 1 + 128);
@@ -313,7 +379,12 @@ static void identity_without_memory(void **state)
 		u32 wanted, limit;
 
 		random_machine(&seed, &m);
-		wanted = ept_identity_tables(&m.ept, 0, TOP);
+		assert_int_equal(ept_init(&m.ept), 0);
+		assert_int_equal(ept_identity(&m.ept, 0, TOP), 0);
+		wanted = m.ept.tables;
+		supplier_free(&m.supplier);
+		m.ept.root = NULL;
+		m.ept.tables = 0;
 		for (limit = 0; limit < wanted; limit++) {
 			m.supplier.limit = limit;
 			assert_int_equal(limit ? ept_init(&m.ept) : 0, 0);
@@ -549,6 +620,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(types_and_addresses_of_the_identity),
 		cmocka_unit_test(identity_has_the_largest_pages_possible),
+		cmocka_unit_test(identity_in_steps),
 		cmocka_unit_test(identity_of_a_pc),
 		cmocka_unit_test(wide_machines_fill_the_top_late),
 		cmocka_unit_test(held_is_not_filled),

@@ -3,7 +3,7 @@
 
 _avmmctl()
 {
-	local commands='check status start stop reset pause resume shares console stats top log'
+	local commands='check status start stop reset pause resume shares console stats top nbd log'
 	local keys='--memory --reserve --cpus --shared --firmware --kernel --initrd --cmdline --on-triple-fault'
 	local shares='--user --service --cap-user --cap-service'
 	local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command='' i
@@ -50,6 +50,8 @@ _avmmctl()
 	console) mapfile -t COMPREPLY < <(compgen -W '--dump --follow --help' -- "$word") ;;
 	top) mapfile -t COMPREPLY < <(compgen -W '--interval --count --json --help' -- "$word") ;;
 	stats) mapfile -t COMPREPLY < <(compgen -W '--interval --cpu --json --help' -- "$word") ;;
+	nbd) mapfile -t COMPREPLY < <(compgen -W "connect disconnect status accept --help $(cd /dev && echo /dev/nbd[0-9]*)" \
+		-- "$word") ;;
 	log) mapfile -t COMPREPLY < <(compgen -W '--follow --json --help' -- "$word") ;;
 	*) COMPREPLY=() ;;
 	esac

@@ -14,7 +14,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from lab import Machine, kernel_log, payload, paths  # noqa: E402
+from lab import Machine, kernel_log, payload, paths, user  # noqa: E402
 
 
 def pytest_addoption(parser):
@@ -61,8 +61,9 @@ class Lab:
         self.machines = {}
         self.count = 0
 
-    def machine(self, fresh=False, debug=False, extra=(), start=True, checkpoint=True, **shape):
-        which = repr((debug, extra, checkpoint, sorted(shape.items())))
+    def machine(self, fresh=False, debug=False, extra=(), start=True, checkpoint=True, guest=None, up=True, **shape):
+        """GUEST: with the files of a user partition whose kernel is of this series; UP: and it is up."""
+        which = repr((debug, extra, checkpoint, guest, up, sorted(shape.items())))
         machine = self.machines.get(which)
         if machine and not fresh and not machine.broken and machine.emulator.alive():
             return machine
@@ -70,12 +71,19 @@ class Lab:
             machine.stop()
         self.count += 1
         name = f'{self.name}/{self.count}'
+        extra = (*extra, *(user.files(guest) if guest else ()))
         root = payload.build(shape.get('kernel', '6.1'), paths.LOGS / name / 'payload', debug, extra)
+        if guest and up:
+            checkpoint = user.checkpoint(guest, root, shape)
+            shutil.rmtree(root)
+            root = None
         machine = Machine(name=name, checkpoint=checkpoint, payload=root, **shape)
+        machine.guest = guest
         self.machines[which] = machine
         if start:
             machine.start()
-            shutil.rmtree(root)
+            if root:
+                shutil.rmtree(root)
         return machine
 
     def stop(self):
@@ -111,3 +119,11 @@ def lab(request, class_lab):
 def m(lab):
     """The machine of the test's class."""
     return lab()
+
+
+@pytest.fixture
+def u(m):
+    """The user partition of the machine of the test's class, which names its kernel in `shape`."""
+    if not hasattr(m, 'user'):
+        m.user = user.User(m, m.guest)
+    return m.user

@@ -124,6 +124,7 @@ class Emulator:
         self.serial = bytearray()
         self.log = None
         self.payload_used = 0
+        self.saved = None
 
     def _files(self, payload):
         self.run.mkdir(parents=True, exist_ok=True)
@@ -142,10 +143,9 @@ class Emulator:
         if shape.disk:
             with open(self.run / 'disk.img', 'wb') as f:
                 f.truncate(shape.disk << 20)
-        (self.run / 'ck').mkdir(exist_ok=True)
         port = free_port()
         (self.run / 'bochsrc').write_text(bochsrc(shape, self.run, port))
-        self._spawn(['-f', str(self.run / 'bochsrc')], port, BX_SAVE_DIR=str(self.run / 'ck'), BX_SAVE_EXIT='1')
+        self._spawn(['-f', str(self.run / 'bochsrc')], port, save='ck')
 
     def restore(self, checkpoint, payload=None):
         """Start from CHECKPOINT, whose big files are shared and not modified."""
@@ -167,9 +167,12 @@ class Emulator:
         config = (checkpoint / 'config').read_text().replace(str(checkpoint.parent), str(self.run))
         config = re.sub(r'dev="127\.0\.0\.1:\d+"', f'dev="127.0.0.1:{port}"', config)
         (ck / 'config').write_text(config)
-        self._spawn(['-r', str(ck)], port)
+        self._spawn(['-r', str(ck)], port, save='saved')
 
-    def _spawn(self, args, port, **env):
+    def _spawn(self, args, port, save):
+        self.saved = self.run / save
+        self.saved.mkdir(exist_ok=True)
+        env = {'BX_SAVE_DIR': str(self.saved), 'BX_SAVE_EXIT': '1'}
         out = open(self.run / 'stdout.log', 'wb')
         self.process = subprocess.Popen([str(paths.BOCHS), '-q', *args], cwd=self.run, stdin=subprocess.DEVNULL,
                                         stdout=out, stderr=subprocess.STDOUT, env={**os.environ, **env},
@@ -229,14 +232,14 @@ class Emulator:
             self.socket.setblocking(False)
 
     def save(self, timeout=120):
-        """Save a checkpoint to RUN/ck; the emulator ends."""
+        """Save a checkpoint to self.saved; the emulator ends."""
         self.process.send_signal(signal.SIGUSR1)
         deadline = self.clock() + timeout
         while self.process.poll() is None:
             self.read(0.2)
             if self.clock() > deadline:
                 raise RuntimeError('the checkpoint was not saved in time')
-        if not (self.run / 'ck' / 'SAVED').exists():
+        if not (self.saved / 'SAVED').exists():
             raise RuntimeError(f'the checkpoint failed: {self.last_log()}')
 
     def wait_end(self, timeout):
@@ -261,7 +264,8 @@ class Emulator:
 
     def tidy(self):
         """Leave only the logs."""
-        shutil.rmtree(self.run / 'ck', ignore_errors=True)
+        for name in ('ck', 'saved'):
+            shutil.rmtree(self.run / name, ignore_errors=True)
         for name in ('boot.iso', 'payload.cd', 'disk.img', 'bios.bin'):
             (self.run / name).unlink(missing_ok=True)
 

@@ -62,7 +62,28 @@ class Background:
         self.machine.run(f'kill -{sig} -$(cat {self.file}.pid)', check=False)
 
 
-class Machine:
+class Shell:
+    """What runs a command in a fresh shell: run(command, timeout=60, check=True) -> Result."""
+    _number = 0
+
+    def out(self, command, timeout=60):
+        return self.run(command, timeout).output.strip()
+
+    def background(self, command):
+        """Start COMMAND; it goes on while others run."""
+        self._number += 1
+        b = Background(self, self._number)
+        inner = (f'{PRELUDE}; trap : TERM; echo $$ >{b.file}.pid; ({command}); echo $? >{b.file}.status.new; '
+                 f'mv {b.file}.status.new {b.file}.status')
+        self.run(f'setsid sh -c {shlex.quote(inner)} >{b.file}.out 2>&1 &\n'
+                 f'while [ ! -s {b.file}.pid ]; do sleep 0.01; done')
+        return b
+
+    def write_file(self, path, text):
+        self.run(f"base64 -d >{shlex.quote(path)} <<'.'\n{base64.encodebytes(text.encode()).decode()}.\n")
+
+
+class Machine(Shell):
     """Machine(kernel='6.12', cpus=2, ...).start(payload) -> a shell on it. The fields are those of emulator.Shape."""
 
     def __init__(self, name='lab', checkpoint=True, payload=None, **shape):
@@ -75,12 +96,11 @@ class Machine:
         self.emulator = None
         self.broken = False
         self.ready_seconds = None
-        self._number = 0
         self._seen = 0
 
     def start(self):
         begin = time.monotonic()
-        saved = emulator.checkpoint(self.shape) if self.checkpoint else None
+        saved = emulator.checkpoint(self.shape) if self.checkpoint is True else self.checkpoint
         self.emulator = emulator.Emulator(self.shape, paths.LOGS / self.name)
         self.broken = False
         self._seen = 0
@@ -139,22 +159,6 @@ class Machine:
         self._send(f'x {n}\n')
         self._expect(rf'<B:{n}>\r?\n', 30, command)
         return n
-
-    def out(self, command, timeout=60):
-        return self.run(command, timeout).output.strip()
-
-    def background(self, command):
-        """Start COMMAND; it goes on while others run."""
-        self._number += 1
-        b = Background(self, self._number)
-        inner = (f'{PRELUDE}; trap : TERM; echo $$ >{b.file}.pid; ({command}); echo $? >{b.file}.status.new; '
-                 f'mv {b.file}.status.new {b.file}.status')
-        self.run(f'setsid sh -c {shlex.quote(inner)} >{b.file}.out 2>&1 &\n'
-                 f'while [ ! -s {b.file}.pid ]; do sleep 0.01; done')
-        return b
-
-    def write_file(self, path, text):
-        self.run(f"base64 -d >{shlex.quote(path)} <<'.'\n{base64.encodebytes(text.encode()).decode()}.\n")
 
     def _send(self, line):
         if self.broken:

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A stock kernel as user partition: what it finds, what its clock shows, what its console does."""
+
+import re
+
+import pytest
+
+from lab import avmm, kernel_log, user
+
+MIB = 1 << 20
+MEMORY = 256 * MIB
+
+
+@pytest.fixture
+def clean(m, u):
+    """Neither kernel log gets a warning from the test."""
+    before = kernel_log.warnings(m), kernel_log.warnings(u)
+    yield
+    if m.broken or not m.emulator.alive():
+        return
+    assert kernel_log.new_warnings(m, before[0]) == []
+    assert kernel_log.new_warnings(u, before[1]) == []
+
+
+def clocks(shell):
+    """{tsc, monotonic, realtime} of one moment; the last two in seconds."""
+    found = re.search(r'tsc (\d+) monotonic-ns (\d+) realtime-ns (\d+)', shell.out('clocks', timeout=120))
+    tsc, monotonic, realtime = map(int, found.groups())
+    return {'tsc': tsc, 'monotonic': monotonic / 1e9, 'realtime': realtime / 1e9}
+
+
+def passed(before, after):
+    return {k: after[k] - before[k] for k in before}
+
+
+def assert_clocks_agree(m, u, seconds):
+    """Each kernel's seconds per tick of the time stamp counter, which runs at one speed for both, over SECONDS."""
+    before = clocks(m), clocks(u)
+    m.run(f'sleep {seconds}', timeout=60 + 10 * seconds)
+    after = clocks(m), clocks(u)
+    host, guest = passed(before[0], after[0]), passed(before[1], after[1])
+    assert guest['monotonic'] >= seconds
+    for clock in ('monotonic', 'realtime'):
+        rate = (guest[clock] / guest['tsc']) / (host[clock] / host['tsc'])
+        assert abs(rate - 1) < 0.001, (clock, rate, host, guest)
+
+
+class Up:
+    """On a machine whose user partition waits at its shell."""
+
+    def test_shell(self, m, u):
+        assert u.out('uname -r').startswith(m.guest + '.')
+        assert u.out('nproc') == '1'
+        assert u.out('echo some text; cat /proc/1/comm') == 'some text\ninit'
+        assert u.run('exit 3', check=False).status == 3
+
+    def test_output_before_the_console_was_opened(self, m, u):
+        """Nobody had a terminal open while it booted: avmmctl console shows it all the same."""
+        assert f'GUEST-UP {m.guest}.' in m.out('avmmctl console --dump')
+
+    def test_status(self, m, u):
+        found = u.status()
+        assert (found['state'], found['reason'], found['resets']) == ('running', 'none', 0)
+        assert (found['memory'], found['vcpus'], found['cpus']) == (MEMORY, 1, [0])
+        assert found['share'] == user.percent(m, 90)
+        text = m.out('avmmctl status')
+        assert re.search(r'^user: running, 256.0 MiB of memory, 1 CPU, 0 resets$', text, re.M), text
+        assert f'user with {user.percent(m, 90)} %' in text
+        later = u.status()
+        assert later['guest_time'] > found['guest_time'] and later['time_user'] > found['time_user']
+
+    def test_memory(self, u):
+        """All of it but the hole below 1 MiB is there, and Linux uses it."""
+        ranges = re.findall(r'^([0-9a-f]+)-([0-9a-f]+) : System RAM$', u.out('cat /proc/iomem'), re.M)
+        ram = sum(int(end, 16) + 1 - int(start, 16) for start, end in ranges)
+        assert MEMORY - MIB // 2 < ram < MEMORY, ranges
+        total = int(re.search(r'^MemTotal: +(\d+) kB', u.out('cat /proc/meminfo'), re.M).group(1)) * 1024
+        assert 0.78 * MEMORY < total < MEMORY
+
+    def test_no_warning_of_its_own(self, lab, m, u):
+        """The guest's log has no warning that this kernel does not give when it runs on the bare machine."""
+        bare = lab(kernel=m.guest, cpus=1, mem=512, guest=None)
+        before = kernel_log.warnings(bare)
+        bare.stop()
+        assert kernel_log.new_warnings(u, before) == []
+
+    def test_time_source(self, u):
+        """The TSC, without calibration against another clock and without a doubt."""
+        base = '/sys/devices/system/clocksource/clocksource0'
+        assert u.out(f'cat {base}/current_clocksource') == 'tsc'
+        log = u.out('dmesg')
+        assert re.search(r'tsc: Detected 400\.000 MHz TSC', log)
+        assert 'Refined TSC' not in log and 'nstable' not in log
+
+    def test_clock(self, m, u, clean):
+        assert_clocks_agree(m, u, 10)
+
+    def test_date(self, m, u):
+        """The RTC showed the service's time when it was started."""
+        assert abs(int(m.out('date +%s')) - int(u.out('date +%s'))) < 10
+
+    def test_pause(self, m, u, clean):
+        """Its time stands still, and nothing tells it so."""
+        before = clocks(u)
+        m.run('avmmctl pause')
+        assert u.status()['state'] == 'paused'
+        stopped = u.status()['guest_time']
+        m.run('sleep 30', timeout=120)
+        assert u.status()['guest_time'] == stopped
+        m.run('avmmctl resume')
+        assert u.status()['state'] == 'running'
+        went = passed(before, clocks(u))
+        assert 0 < went['monotonic'] < 10 and 0 < went['tsc'] < 10 * 400e6, went
+
+    def test_input_while_paused(self, m, u, clean):
+        m.run('avmmctl pause')
+        m.run('(sleep 1; avmmctl resume) >/dev/null 2>&1 &')
+        assert u.out('echo there', timeout=120) == 'there'
+
+    def test_flood(self, m, u, clean):
+        """Output without end keeps neither the service nor the guest from their work, read or not."""
+        u.run('yes "a line of a flood of output" | head -c 300000 >/dev/ttyS0', timeout=400)
+        m.run('avmmctl status')
+        m.run(f'kill $(cat {user.PID})')
+        u.attach()
+        u.run('(yes nobody reads this | head -c 200000 >/dev/ttyS0; echo done >/tmp/flooded) &')
+        m.run(f'kill -STOP $(cat {user.PID}); sleep 3; avmmctl status', timeout=200)
+        m.run(f'kill -CONT $(cat {user.PID})')
+        assert u.out('until [ -s /tmp/flooded ]; do sleep 0.1; done; cat /tmp/flooded', timeout=400) == 'done'
+        assert len(m.run('avmmctl console --dump').output) > 60000
+
+    def test_rmmod_refused(self, m, u):
+        result = m.run('rmmod avmm', check=False)
+        assert result.status and 'in use' in result.output
+        assert avmm.status(m)['state'] == 'launched' and u.status()['state'] == 'running'
+
+
+class TestUser61(Up):
+    shape = {'kernel': '6.1', 'cpus': 1, 'mem': 1024, 'disk': 16, 'guest': '6.12'}
+
+
+class TestUser612(Up):
+    shape = {'kernel': '6.12', 'cpus': 2, 'mem': 1024, 'disk': 16, 'guest': '6.1'}

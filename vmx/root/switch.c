@@ -5,6 +5,7 @@
  * left to the other.
  */
 #include <avmm/x86.h>
+#include <vmx/root/barriers.h>
 #include <vmx/root/insn.h>
 #include <vmx/root/root.h>
 #include <vmx/root/switch.h>
@@ -14,6 +15,9 @@
 #define MXCSR_AT	24
 #define DR6_RESET	0xffff0ff0
 #define NO_MSR		0
+#define MSR_PRED_CMD		0x49
+#define MSR_ARCH_CAPABILITIES	0x10a
+#define MSR_FLUSH_CMD		0x10b
 
 static const u32 msr_table[SWITCH_MSRS] = {
 	0xc0000102,	/* KERNEL_GS_BASE */
@@ -33,8 +37,8 @@ static const u32 msr_table[SWITCH_MSRS] = {
 static struct {
 	u32 msr[SWITCH_MSRS];	/* those that this CPU has, packed; the others NO_MSR at the end */
 	u32 count;
+	u32 barriers;
 	u64 xcr0;
-	bool xsaves;
 } present;
 
 static u64 xgetbv(u32 index)
@@ -68,6 +72,14 @@ u32 switch_xsave_size(void)
 	return r[1];
 }
 
+static u32 find_barriers(void)
+{
+	u64 r[4], arch;
+
+	cpuid(7, 0, r);
+	return barriers_needed((u32)r[3], rdmsr_safe(MSR_ARCH_CAPABILITIES, &arch) ? arch : 0);
+}
+
 void switch_init(struct world *service, u64 *mask)
 {
 	u32 i;
@@ -77,6 +89,7 @@ void switch_init(struct world *service, u64 *mask)
 	for (i = 0; i < SWITCH_MSRS; i++)
 		if (rdmsr_safe(msr_table[i], &value))
 			present.msr[present.count++] = msr_table[i];
+	present.barriers = find_barriers();
 	present.xcr0 = xgetbv(0);
 	service->xcr0 = present.xcr0;
 	*mask = present.xcr0;
@@ -171,6 +184,21 @@ static void switch_debug(struct world *from, const struct world *to)
 		asm volatile("mov %0, %%dr6" : : "r"(to->dr6));
 }
 
+static void do_barriers(bool to_user)
+{
+	static const u16 selector = AVMM_SEL_DS;
+
+	if (present.barriers & BARRIER_IBPB)
+		wrmsr(MSR_PRED_CMD, 1);
+	if (!to_user)
+		return;
+	if (present.barriers & BARRIER_L1D)
+		wrmsr(MSR_FLUSH_CMD, 1);
+	/* the form with a memory operand: the one that microcode extends */
+	if (present.barriers & BARRIER_VERW)
+		asm volatile("verw %0" : : "m"(selector) : "cc");
+}
+
 static void switch_world(struct world *from, const struct world *to)
 {
 	asm volatile("mov %%cr2, %0" : "=r"(from->cr2));
@@ -182,8 +210,11 @@ static void switch_world(struct world *from, const struct world *to)
 
 void vmx_switch(struct cpu *cpu, struct vcpu *to)
 {
-	if (to->world != cpu->current->world)
+	if (to->world != cpu->current->world) {
 		switch_world(cpu->current->world, to->world);
+		if (present.barriers)
+			do_barriers(!to->service);
+	}
 	asm volatile("vmptrld %0" : : "m"(to->vmcs_phys) : "cc", "memory");
 	cpu->current = to;
 	vmx_recheck_events(cpu);

@@ -42,10 +42,6 @@ void core_cpuid(struct vcpu *v)
 	u32 leaf = v->gpr[RAX], sub = v->gpr[RCX];
 	u64 r[4];
 
-	if (unlikely(!v->service)) {
-		user_cpuid(v);
-		return;
-	}
 	cpuid(leaf, sub, r);
 	v->gpr[RAX] = r[0];
 	v->gpr[RBX] = r[1];

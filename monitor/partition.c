@@ -262,6 +262,7 @@ s64 partition_button(void)
 	if (user.state != AVMM_PARTITION_RUNNING)
 		return -ENOENT;
 	pm_power_button(&user.platform.pm, partition_now());
+	platform_refresh(&user, partition_now());
 	sched_wake(&user.sched, SCHED_USER, rdtsc());
 	return 0;
 }
@@ -300,6 +301,7 @@ s64 partition_console(void)
 		return -ENOENT;
 	uart_rx_ready(&user.platform.uart, now);
 	uart_tx_ready(&user.platform.uart, now);
+	platform_refresh(&user, now);
 	sched_wake(&user.sched, SCHED_USER, rdtsc());
 	return 0;
 }

@@ -22,9 +22,17 @@
 #include <vdev/pmtimer.h>
 #include <vdev/rtc.h>
 #include <vmx/root/cpu.h>
+#include <vmx/root/insn.h>
 #include <vmx/root/switch.h>
+#include <vmx/root/user.h>
+
+/* Devices that have deadlines. The local APIC is apart: its deadline moves all the time. */
+enum { TIMER_PIT, TIMER_RTC, TIMER_PM, TIMER_HPET, TIMER_UART, PLATFORM_TIMERS };
 
 struct platform {
+	u64 next;		/* guest time: the earliest deadline */
+	u64 devices_next;	/* … of all but the local APIC */
+	u64 deadline[PLATFORM_TIMERS];
 	struct bus ports;
 	struct bus mmio;
 	struct pic pic;
@@ -49,7 +57,6 @@ struct partition {
 	struct avmm_partition_page *page;
 	struct avmm_console *console;
 	struct platform platform;
-	u64 device_deadline;		/* guest time at which a device wants to be called */
 	u64 time_offset;		/* guest time = TSC + this */
 	u64 tsc_delta;			/* what the guest has added to its TSC */
 	u64 paused_at;			/* guest time, while paused */
@@ -65,8 +72,12 @@ struct partition {
 	bool deferred;			/* interrupts of devices and the tick are held back by CR8 */
 	u64 service_cr8;		/* … which the service had set to this */
 	bool service_mwait;		/* the service waits in MWAIT, not in HLT */
+	bool window;			/* interrupt-window exiting is on */
+	u32 tpr_threshold;		/* in the VMCS */
 	bool resched;			/* the scheduler has to decide before the next entry */
 	u64 until;			/* TSC at which the scheduler wants to be asked again */
+	u64 shortest;			/* ticks that an entry lasts at least, if nothing else ends it */
+	struct user_timer timer;	/* as it was set for whoever runs */
 	struct sched sched;
 	u32 service_share;
 };
@@ -87,14 +98,41 @@ void partition_off(struct cpu *cpu, u32 reason);
 /* There is something new in the shared pages of the partition. */
 void partition_message(void);
 
-/* The partition's time now. */
+/* The partition's time now; the second one where it runs. */
 u64 partition_now(void);
+
+static inline u64 running_now(void)
+{
+	return rdtsc() + user.time_offset;
+}
+
+/*
+ * Interrupts may be new, or the earliest deadline, or a wish to power off: to be looked after before the next entry. Then
+ * the timer has ended, so that an exit's end has one thing to ask.
+ */
+static inline void partition_look(struct partition *p)
+{
+	p->timer.at = 0;
+}
 
 /* platform.c */
 void platform_init(struct partition *p, u64 now, u32 tsc_khz, u32 phys_bits);
+/* Devices do what is due; called when p->platform.next has come. */
 void platform_advance(struct partition *p, u64 now);
-u64 platform_deadline(const struct partition *p, u64 now);
-/* A vector for the vCPU, taken from the controllers; LAPIC_NONE. pending only asks. */
+/* Something else than the guest moved a device: all deadlines anew. */
+void platform_refresh(struct partition *p, u64 now);
+/* The guest had access to devices on this bus, to the local APIC: what may have moved there. */
+void platform_touched(struct partition *p, struct bus *bus, u64 now);
+void platform_lapic_touched(struct partition *p, u64 now);
+/* The guest's accesses to memory that is no RAM. */
+u64 platform_mmio_read(struct partition *p, u64 gpa, u32 size);
+void platform_mmio_write(struct partition *p, u64 gpa, u32 size, u64 value);
+/* A vector for the vCPU, taken from the controllers; LAPIC_NONE. pending only asks; may_pend is quick and may be wrong. */
+static inline bool platform_may_pend(const struct platform *b)
+{
+	return lapic_may_pend(&b->lapic) || pic_pending(&b->pic);
+}
+
 bool platform_pending(struct partition *p);
 int platform_take(struct partition *p);
 
@@ -104,7 +142,6 @@ void shared_stop(struct cpu *cpu);
 void shared_reschedule(struct cpu *cpu);
 
 /* user-cpuid.c, user-msr.c */
-void user_cpuid(struct vcpu *v);
 bool user_rdmsr(struct vcpu *v, u32 number, u64 *value);
 bool user_wrmsr(struct vcpu *v, u32 number, u64 value);
 void user_msr_reset(void);

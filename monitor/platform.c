@@ -3,6 +3,7 @@
  * The board of the user partition: which device answers where, and who is wired to whom. QEMU's "pc" as far as it goes
  * (docs/devices.md); interrupt lines go to the 8259 pair and to the I/O APIC.
  */
+#include <vmx/root/upcalls.h>
 #include "partition.h"
 
 #define PORT_UART	0x3f8
@@ -49,6 +50,7 @@ static void pic_intr(void *ctx, bool level)
 	struct partition *p = ctx;
 
 	lapic_set_lint(&p->platform.lapic, LINT0, level);
+	partition_look(p);
 }
 
 /* The guest has finished an ISA interrupt: timers hand out the next queued tick. */
@@ -64,8 +66,10 @@ static void irq_done(void *ctx, u32 irq)
 
 static void lapic_deliver(void *ctx, u32 vcpu, enum lapic_mode mode, u8 vector)
 {
-	/* one vCPU, and it is looked at before every entry: nothing to kick */
-	(void)ctx;
+	struct partition *p = ctx;
+
+	/* one vCPU, and whoever comes here is on its CPU: nothing to kick */
+	partition_look(p);
 	(void)vcpu;
 	(void)mode;
 	(void)vector;
@@ -83,12 +87,18 @@ static const struct lapic_ops lapic_wires = { .deliver = lapic_deliver, .eoi = l
 
 static void power_off(void *ctx)
 {
-	((struct partition *)ctx)->platform.off_wanted = true;
+	struct partition *p = ctx;
+
+	p->platform.off_wanted = true;
+	partition_look(p);
 }
 
 static void reset(void *ctx)
 {
-	((struct partition *)ctx)->platform.reset_wanted = true;
+	struct partition *p = ctx;
+
+	p->platform.reset_wanted = true;
+	partition_look(p);
 }
 
 static void pm_moved(void *ctx, u16 base)
@@ -191,18 +201,7 @@ void platform_init(struct partition *p, u64 now, u32 tsc_khz, u32 phys_bits)
 	bus_map(&b->ports, PORT_UART, uart_rows, UART_ROWS, &b->uart);
 	bus_map(&b->mmio, IOAPIC_BASE, ioapic_rows, IOAPIC_ROWS, &b->ioapic);
 	bus_map(&b->mmio, HPET_BASE, hpet_rows, HPET_ROWS, &b->hpet);
-}
-
-void platform_advance(struct partition *p, u64 now)
-{
-	struct platform *b = &p->platform;
-
-	lapic_advance(&b->lapic, now);
-	pit_advance(&b->pit, now);
-	rtc_advance(&b->rtc, now);
-	pm_advance(&b->pm, now);
-	hpet_advance(&b->hpet, now);
-	uart_advance(&b->uart, now);
+	platform_refresh(p, now);
 }
 
 static u64 earlier(u64 a, u64 b)
@@ -210,16 +209,151 @@ static u64 earlier(u64 a, u64 b)
 	return a < b ? a : b;
 }
 
-u64 platform_deadline(const struct partition *p, u64 now)
+static u64 deadline_of(const struct platform *b, unsigned int timer, u64 now)
 {
-	const struct platform *b = &p->platform;
-	u64 next = lapic_next_deadline(&b->lapic, now);
+	switch (timer) {
+	case TIMER_PIT:
+		return pit_next_deadline(&b->pit, now);
+	case TIMER_RTC:
+		return rtc_next_deadline(&b->rtc, now);
+	case TIMER_PM:
+		return pm_next_deadline(&b->pm, now);
+	case TIMER_HPET:
+		return hpet_next_deadline(&b->hpet, now);
+	default:
+		return uart_next_deadline(&b->uart, now);
+	}
+}
 
-	next = earlier(next, pit_next_deadline(&b->pit, now));
-	next = earlier(next, rtc_next_deadline(&b->rtc, now));
-	next = earlier(next, pm_next_deadline(&b->pm, now));
-	next = earlier(next, hpet_next_deadline(&b->hpet, now));
-	return earlier(next, uart_next_deadline(&b->uart, now));
+static void note_deadline(struct platform *b, unsigned int timer, u64 now)
+{
+	unsigned int i;
+
+	b->deadline[timer] = deadline_of(b, timer, now);
+	b->devices_next = b->deadline[0];
+	for (i = 1; i < PLATFORM_TIMERS; i++)
+		b->devices_next = earlier(b->devices_next, b->deadline[i]);
+}
+
+void platform_lapic_touched(struct partition *p, u64 now)
+{
+	struct platform *b = &p->platform;
+
+	b->next = earlier(b->devices_next, lapic_next_deadline(&b->lapic, now));
+	partition_look(p);
+}
+
+void platform_refresh(struct partition *p, u64 now)
+{
+	unsigned int i;
+
+	for (i = 0; i < PLATFORM_TIMERS; i++)
+		note_deadline(&p->platform, i, now);
+	platform_lapic_touched(p, now);
+}
+
+void platform_advance(struct partition *p, u64 now)
+{
+	struct platform *b = &p->platform;
+
+	lapic_advance(&b->lapic, now);
+	if (now < b->devices_next) {
+		platform_lapic_touched(p, now);
+		return;
+	}
+	pit_advance(&b->pit, now);
+	rtc_advance(&b->rtc, now);
+	pm_advance(&b->pm, now);
+	hpet_advance(&b->hpet, now);
+	uart_advance(&b->uart, now);
+	platform_refresh(p, now);
+}
+
+void platform_touched(struct partition *p, struct bus *bus, u64 now)
+{
+	struct platform *b = &p->platform;
+	const void *const device[PLATFORM_TIMERS] = { &b->pit, &b->rtc, &b->pm, &b->hpet, &b->uart };
+	const void *touched = bus->touched;
+	unsigned int i;
+
+	bus->touched = NULL;
+	for (i = 0; i < PLATFORM_TIMERS; i++)
+		if (device[i] == touched || touched == bus)
+			note_deadline(b, i, now);
+	platform_lapic_touched(p, now);
+}
+
+u64 core_in(u32 port, u32 size)
+{
+	struct bus *ports = &user.platform.ports;
+	u64 now = running_now(), value = bus_read(ports, port, size, now);
+
+	user.page->io_exits++;
+	if (ports->touched)
+		platform_touched(&user, ports, now);
+	return value;
+}
+
+void core_out(u32 port, u32 size, u64 value)
+{
+	struct bus *ports = &user.platform.ports;
+	u64 now = running_now();
+
+	user.page->io_exits++;
+	bus_write(ports, port, size, value, now);
+	if (ports->touched)
+		platform_touched(&user, ports, now);
+}
+
+/* The offset in the local APIC's page, if the access is there. */
+static bool is_lapic(const struct platform *b, u64 gpa, u64 *offset)
+{
+	u64 base = lapic_mmio_base(&b->lapic);
+
+	*offset = gpa - base;
+	return base && *offset < AVMM_PAGE_SIZE;
+}
+
+static inline void after_mmio(struct partition *p, u64 now)
+{
+	struct bus *mmio = &p->platform.mmio;
+
+	if (mmio->unclaimed)
+		p->page->stray++;
+	mmio->unclaimed = false;
+	if (mmio->touched)
+		platform_touched(p, mmio, now);
+}
+
+u64 platform_mmio_read(struct partition *p, u64 gpa, u32 size)
+{
+	struct platform *b = &p->platform;
+	u64 now = running_now(), value, offset;
+
+	p->page->mmio_exits++;
+	if (is_lapic(b, gpa, &offset)) {
+		value = lapic_mmio_read(&b->lapic, (u32)offset, size, now);
+		platform_lapic_touched(p, now);
+		return value;
+	}
+	value = bus_read(&b->mmio, gpa, size, now);
+	after_mmio(p, now);
+	return value;
+}
+
+void platform_mmio_write(struct partition *p, u64 gpa, u32 size, u64 value)
+{
+	struct platform *b = &p->platform;
+	u64 now = running_now(), offset;
+
+	p->page->mmio_exits++;
+	if (is_lapic(b, gpa, &offset)) {
+		lapic_mmio_write(&b->lapic, (u32)offset, size, (u32)value, now);
+		platform_lapic_touched(p, now);
+		return;
+	}
+	bus_write(&b->mmio, gpa, size, value, now);
+	after_mmio(p, now);
 }
 
 bool platform_pending(struct partition *p)

@@ -34,13 +34,13 @@ static u64 host_time(u64 guest)
 	return guest == CLOCK_NEVER ? SCHED_NEVER : guest - user.time_offset;
 }
 
-/* Devices do what is due; the next deadline is noted. */
+/* Devices do what is due. */
 static void advance(void)
 {
 	u64 now = partition_now();
 
-	platform_advance(&user, now);
-	user.device_deadline = platform_deadline(&user, now);
+	if (now >= user.platform.next)
+		platform_advance(&user, now);
 }
 
 /* Can the halted vCPU go on? Devices are up to date. */
@@ -49,11 +49,27 @@ static bool has_work(void)
 	return !user.halted || platform_pending(&user);
 }
 
+/* What ends the guest's run when it can take an interrupt: an open window, a lower TPR by way of CR8. */
+static void want_exits(bool window, u32 tpr_threshold)
+{
+	if (window != user.window)
+		user_want_window(window);
+	user.window = window;
+	if (tpr_threshold != user.tpr_threshold)
+		user_set_tpr_threshold(tpr_threshold);
+	user.tpr_threshold = tpr_threshold;
+}
+
 /* The user's vCPU is about to be entered and its VMCS is loaded: interrupts. */
 static void inject(void)
 {
+	if (!platform_may_pend(&user.platform)) {
+		if (user.window || user.tpr_threshold)
+			want_exits(false, 0);
+		return;
+	}
 	if (!platform_pending(&user)) {
-		user_want_window(false);
+		want_exits(false, lapic_tpr_threshold(&user.platform.lapic));
 		return;
 	}
 	user.halted = false;
@@ -65,17 +81,19 @@ static void inject(void)
 			user.page->injected++;
 		}
 	}
-	user_want_window(platform_pending(&user));
+	want_exits(platform_pending(&user), 0);
 }
 
 /* Never so soon that whoever is entered makes no progress. */
-static void set_timer(u64 until, u64 now)
+static void set_timer(void)
 {
-	u64 device = host_time(user.device_deadline), least = machine.tsc_khz / 1000 * SHORTEST_US;
+	u64 now = rdtsc(), at = user.until, device = host_time(user.platform.next);
 
-	if (this_cpu()->current == &user.vcpu && device < until)
-		until = device;
-	user_set_timer(until < now + least ? least : until - now);
+	if (device < at && this_cpu()->current == &user.vcpu)
+		at = device;
+	if (at < now + user.shortest)
+		at = now + user.shortest;
+	user_set_timer(&user.timer, at, now);
 }
 
 static enum sched_safety safety(const struct cpu *cpu)
@@ -100,7 +118,7 @@ static enum sched_who pick(struct cpu *cpu)
 		if (has_work())
 			return who;
 		/* its deadline came to nothing that wakes it */
-		sched_sleep(&user.sched, SCHED_USER, host_time(user.device_deadline), rdtsc());
+		sched_sleep(&user.sched, SCHED_USER, host_time(user.platform.next), rdtsc());
 	}
 	return SCHED_SERVICE;
 }
@@ -170,7 +188,7 @@ void shared_reschedule(struct cpu *cpu)
 	}
 	user.until = sched_enter(&user.sched, rdtsc());
 	user.resched = false;
-	set_timer(user.until, rdtsc());
+	set_timer();
 }
 
 void shared_start(struct cpu *cpu)
@@ -182,7 +200,8 @@ void shared_start(struct cpu *cpu)
 	sched_set_caps(&user.sched, c->cap_service, c->cap_user, now);
 	sched_wake(&user.sched, SCHED_SERVICE, now);
 	sched_wake(&user.sched, SCHED_USER, now);
-	user.device_deadline = 0;
+	user.timer.shift = user_timer_shift();
+	user.shortest = machine.tsc_khz / 1000 * SHORTEST_US;
 	service_share(true);
 	shared_reschedule(cpu);
 }
@@ -213,9 +232,12 @@ void core_service_idle(struct vcpu *v, bool may_wake)
 
 void core_timer(struct vcpu *v)
 {
-	user.resched = true;
-	if (!v->service)
+	/* it may have been a device's deadline, which the scheduler need not hear of */
+	if (!v->service) {
+		if (rdtsc() >= user.until)
+			user.resched = true;
 		return;
+	}
 	if (!service_halted())
 		sched_wake(&user.sched, SCHED_SERVICE, rdtsc());
 	shared_reschedule(v->cpu);
@@ -292,7 +314,7 @@ static void stop_or_reset(struct cpu *cpu)
 	partition_off(cpu, user.platform.reset_wanted ? AVMM_REASON_RESET : AVMM_REASON_POWER_OFF);
 }
 
-/* The end of every exit of the user's vCPU. */
+/* The end of an exit of the user's vCPU that may have changed anything. */
 void core_user_enter(struct vcpu *v)
 {
 	v->launched = 1;
@@ -302,19 +324,28 @@ void core_user_enter(struct vcpu *v)
 	}
 	if (!running())
 		return;
-	/* an access to a device may have moved its deadline: this is the price of asking all of them */
-	if (partition_now() >= user.device_deadline)
-		advance();
-	else
-		user.device_deadline = platform_deadline(&user, partition_now());
+	advance();
 	if (user.halted && !platform_pending(&user)) {
-		sched_sleep(&user.sched, SCHED_USER, host_time(user.device_deadline), rdtsc());
+		sched_sleep(&user.sched, SCHED_USER, host_time(user.platform.next), rdtsc());
 		user.resched = true;
 	}
 	if (user.resched) {
 		shared_reschedule(v->cpu);
 	} else {
 		inject();
-		set_timer(user.until, rdtsc());
+		set_timer();
 	}
+}
+
+/* The end of an exit that did nothing but what the platform has noted. The timer is set again: it stood still since. */
+void core_user_resume(struct vcpu *v)
+{
+	u64 now = rdtsc();
+
+	if (now >= user.timer.at) {
+		core_user_enter(v);
+		return;
+	}
+	v->launched = 1;
+	user_continue_timer(&user.timer, now);
 }

@@ -135,7 +135,36 @@ static void compute(u32 leaf, u32 sub, u64 r[4])
 	}
 }
 
-void user_cpuid(struct vcpu *v)
+/*
+ * Leaves that always answer the same are kept: the basic ones first, then the extended ones. The others depend on the
+ * subleaf (4, 7, Bh, Dh) or on CR4 (1, 7).
+ */
+#define EXTENDED	0x80000000u
+#define KEPT_BASIC	(MAX_BASIC + 1)
+#define KEPT		(KEPT_BASIC + MAX_EXTENDED - EXTENDED + 1)
+#define VARIABLE	(1u << 1 | 1u << 4 | 1u << 7 | 1u << 0xb | 1u << 0xd)
+
+_Static_assert(KEPT <= 32, "a bit for each");
+
+static struct {
+	u32 valid;		/* bit by index */
+	u64 r[KEPT][4];		/* RAX, RBX, RCX, RDX */
+} kept;
+
+static u32 kept_index(u32 leaf)
+{
+	return leaf < KEPT_BASIC ? leaf : leaf >= EXTENDED && leaf <= MAX_EXTENDED ? leaf - EXTENDED + KEPT_BASIC : KEPT;
+}
+
+static void answer(struct vcpu *v, const u64 r[4])
+{
+	v->gpr[RAX] = r[0];
+	v->gpr[RBX] = r[1];
+	v->gpr[RCX] = r[2];
+	v->gpr[RDX] = r[3];
+}
+
+static void __attribute__((noinline)) cpuid_slow(struct vcpu *v, u32 index)
 {
 	u32 leaf = (u32)v->gpr[RAX], sub = (u32)v->gpr[RCX], i;
 	const struct cpuid_row *row = find(leaf, sub);
@@ -147,10 +176,22 @@ void user_cpuid(struct vcpu *v)
 			r[i] = (r[i] & row->pass[i]) | row->set[i];
 	}
 	compute(leaf, sub, r);
-	v->gpr[RAX] = r[0];
-	v->gpr[RBX] = r[1];
-	v->gpr[RCX] = r[2];
-	v->gpr[RDX] = r[3];
+	answer(v, r);
+	if (index >= KEPT || (VARIABLE >> index & 1))
+		return;
+	for (i = 0; i < 4; i++)
+		kept.r[index][i] = r[i];
+	kept.valid |= 1u << index;
+}
+
+void core_user_cpuid(struct vcpu *v)
+{
+	u32 index = kept_index((u32)v->gpr[RAX]);
+
+	if (index < KEPT && (kept.valid >> index & 1))
+		answer(v, kept.r[index]);
+	else
+		cpuid_slow(v, index);
 }
 
 /* x87 always, AVX only with SSE, AVX-512's three only together; nothing that the service has not enabled. */

@@ -29,11 +29,9 @@
 u64 core_io(struct vcpu *v, u32 port, u32 size, bool write, u64 value)
 {
 	(void)v;
-	user.page->io_exits++;
 	if (!write)
-		return bus_read(&user.platform.ports, port, size, partition_now());
-	bus_write(&user.platform.ports, port, size, value & (size == 4 ? 0xffffffff : size == 2 ? 0xffff : 0xff),
-		  partition_now());
+		return core_in(port, size);
+	core_out(port, size, value);
 	return 0;
 }
 
@@ -110,30 +108,14 @@ static enum execute_result result_of(struct mmio *m, enum guest_result r)
 
 static u64 device_read(struct mmio *m, u64 gpa, u32 size)
 {
-	u64 base = lapic_mmio_base(&user.platform.lapic), now = partition_now();
-
 	(void)m;
-	user.page->mmio_exits++;
-	if (base && gpa - base < AVMM_PAGE_SIZE)
-		return lapic_mmio_read(&user.platform.lapic, gpa - base, size, now);
-	if (!bus_claimed(&user.platform.mmio, gpa))
-		user.page->stray++;
-	return bus_read(&user.platform.mmio, gpa, size, now);
+	return platform_mmio_read(&user, gpa, size);
 }
 
 static void device_write(struct mmio *m, u64 gpa, u32 size, u64 value)
 {
-	u64 base = lapic_mmio_base(&user.platform.lapic), now = partition_now();
-
 	(void)m;
-	user.page->mmio_exits++;
-	if (base && gpa - base < AVMM_PAGE_SIZE) {
-		lapic_mmio_write(&user.platform.lapic, gpa - base, size, (u32)value, now);
-		return;
-	}
-	if (!bus_claimed(&user.platform.mmio, gpa))
-		user.page->stray++;
-	bus_write(&user.platform.mmio, gpa, size, value, now);
+	platform_mmio_write(&user, gpa, size, value);
 }
 
 static enum execute_result mmio_read(void *ctx, u64 linear, unsigned int size, u64 *value)

@@ -111,12 +111,21 @@ static bool unknown(struct vcpu *v, const char *what, u32 number)
 	return false;
 }
 
+static bool lapic_read(u32 number, u64 *value)
+{
+	u64 now = running_now();
+	bool done = lapic_msr_read(&user.platform.lapic, number, value, now);
+
+	platform_lapic_touched(&user, now);
+	return done;
+}
+
 bool user_rdmsr(struct vcpu *v, u32 number, u64 *value)
 {
 	const struct msr_row *row;
 
 	if (is_lapic(number))
-		return lapic_msr_read(&user.platform.lapic, number, value, partition_now());
+		return lapic_read(number, value);
 	if (number == MSR_TSC) {
 		*value = rdtsc() + vmread(VMCS_TSC_OFFSET);
 		return true;
@@ -135,17 +144,23 @@ bool user_rdmsr(struct vcpu *v, u32 number, u64 *value)
 /* The guest moves its own view of the TSC; the partition's time does not move. */
 static void write_tsc(u64 value)
 {
-	user.tsc_delta = value - partition_now();
+	user.tsc_delta = value - running_now();
 	vmwrite(VMCS_TSC_OFFSET, user.time_offset + user.tsc_delta);
-	lapic_set_tsc_offset(&user.platform.lapic, user.tsc_delta, partition_now());
+	lapic_set_tsc_offset(&user.platform.lapic, user.tsc_delta, running_now());
+	platform_lapic_touched(&user, running_now());
 }
 
 bool user_wrmsr(struct vcpu *v, u32 number, u64 value)
 {
 	const struct msr_row *row;
 
-	if (is_lapic(number))
-		return lapic_msr_write(&user.platform.lapic, number, value, partition_now());
+	if (is_lapic(number)) {
+		u64 now = running_now();
+		bool done = lapic_msr_write(&user.platform.lapic, number, value, now);
+
+		platform_lapic_touched(&user, now);
+		return done;
+	}
 	if (number == MSR_TSC) {
 		write_tsc(value);
 		return true;

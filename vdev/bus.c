@@ -52,7 +52,7 @@ static const struct bus_slot *bus_find(struct bus *bus, u64 addr)
 
 static bool bus_takes(const struct bus_slot *slot, u64 addr, unsigned int size)
 {
-	return (slot->sizes & size) && addr - slot->first < slot->count && addr - slot->first + size <= slot->count;
+	return (slot->sizes & size) && addr - slot->first <= slot->count - size;
 }
 
 bool bus_claimed(const struct bus *bus, u64 addr)
@@ -63,7 +63,7 @@ bool bus_claimed(const struct bus *bus, u64 addr)
 static bool bus_insert(struct bus *bus, u64 base, const struct bus_row *row, void *ctx)
 {
 	u64 first = base + row->first;
-	unsigned int rank = bus_rank(bus, first), i;
+	unsigned int rank = bus_rank(bus, first), i, size;
 
 	if (bus->count == BUS_SLOTS || bus_search(bus, first))
 		return false;
@@ -74,6 +74,8 @@ static bool bus_insert(struct bus *bus, u64 base, const struct bus_row *row, voi
 	bus->slot[rank] = (struct bus_slot){
 		.first = first, .count = row->count, .sizes = row->sizes, .base = base, .row = row, .ctx = ctx,
 	};
+	for (size = 8; size > row->count; size /= 2)
+		bus->slot[rank].sizes &= ~size;
 	bus->count++;
 	return true;
 }
@@ -102,13 +104,15 @@ void bus_unmap(struct bus *bus, const struct bus_row *rows, unsigned int nrows, 
 			bus->slot[to++] = *slot;
 	}
 	for (from = to; from < bus->count; from++)
-		bus->slot[from].count = 0;
+		bus->slot[from].sizes = 0;
 	bus->count = to;
 }
 
 static u64 bus_ones(unsigned int size)
 {
-	return ~0ull >> (64 - 8 * size);
+	static const u64 ones[9] = { [1] = 0xff, [2] = 0xffff, [4] = 0xffffffff, [8] = ~0ull };
+
+	return ones[size];
 }
 
 /* The largest piece of an access that one row takes whole, 0 if nobody answers at addr. */
@@ -122,34 +126,52 @@ static unsigned int bus_piece(const struct bus_slot *slot, u64 addr, unsigned in
 	return 0;
 }
 
-static u64 bus_call_read(const struct bus_slot *slot, u64 addr, unsigned int size, u64 now)
+/* Whose deadline may move is noted before the call, which may change the mapping. */
+static __attribute__((always_inline)) inline u64 bus_call_read(struct bus *bus, const struct bus_slot *slot, u64 addr, unsigned int size, u64 now)
 {
 	if (!slot->row->read)
 		return bus_ones(size);
+	if (!(slot->sizes & BUS_QUIET))
+		bus->touched = slot->ctx;
 	return slot->row->read(slot->ctx, (u32)(addr - slot->base), size, now) & bus_ones(size);
 }
 
-static void bus_call_write(const struct bus_slot *slot, u64 addr, unsigned int size, u64 value, u64 now)
+static __attribute__((always_inline)) inline void bus_call_write(struct bus *bus, const struct bus_slot *slot, u64 addr, unsigned int size, u64 value,
+			   u64 now)
 {
-	if (slot->row->write)
-		slot->row->write(slot->ctx, (u32)(addr - slot->base), size, value & bus_ones(size), now);
+	if (!slot->row->write)
+		return;
+	bus->touched = slot->ctx;
+	slot->row->write(slot->ctx, (u32)(addr - slot->base), size, value & bus_ones(size), now);
+}
+
+/* The pieces of one access may have been different devices', the last one nobody's. */
+static void bus_split(struct bus *bus, unsigned int last_piece, unsigned int size)
+{
+	if (!last_piece)
+		bus->unclaimed = true;
+	if (bus->touched && last_piece != size)
+		bus->touched = bus;
 }
 
 /* The way of an access that the hint does not find: wrong hint, nobody there, or several rows. */
 __attribute__((noinline))
 static u64 bus_read_slow(struct bus *bus, u64 addr, unsigned int size, u64 now)
 {
-	unsigned int done = 0;
+	unsigned int done = 0, piece = 0;
 	u64 value = 0;
 
 	while (done < size) {
 		const struct bus_slot *slot = bus_find(bus, addr + done);
-		unsigned int piece = bus_piece(slot, addr + done, size - done);
-		u64 part = piece ? bus_call_read(slot, addr + done, piece, now) : 0xff;
+		u64 part = 0xff;
 
+		piece = bus_piece(slot, addr + done, size - done);
+		if (piece)
+			part = bus_call_read(bus, slot, addr + done, piece, now);
 		value |= part << (8 * done);
 		done += piece ? piece : 1;
 	}
+	bus_split(bus, piece, size);
 	return value;
 }
 
@@ -158,23 +180,24 @@ u64 bus_read(struct bus *bus, u64 addr, unsigned int size, u64 now)
 	const struct bus_slot *slot = &bus->slot[*bus_hint(bus, addr)];
 
 	if (bus_takes(slot, addr, size))
-		return bus_call_read(slot, addr, size, now);
+		return bus_call_read(bus, slot, addr, size, now);
 	return bus_read_slow(bus, addr, size, now);
 }
 
 __attribute__((noinline))
 static void bus_write_slow(struct bus *bus, u64 addr, unsigned int size, u64 value, u64 now)
 {
-	unsigned int done = 0;
+	unsigned int done = 0, piece = 0;
 
 	while (done < size) {
 		const struct bus_slot *slot = bus_find(bus, addr + done);
-		unsigned int piece = bus_piece(slot, addr + done, size - done);
 
+		piece = bus_piece(slot, addr + done, size - done);
 		if (piece)
-			bus_call_write(slot, addr + done, piece, value >> (8 * done), now);
+			bus_call_write(bus, slot, addr + done, piece, value >> (8 * done), now);
 		done += piece ? piece : 1;
 	}
+	bus_split(bus, piece, size);
 }
 
 void bus_write(struct bus *bus, u64 addr, unsigned int size, u64 value, u64 now)
@@ -182,7 +205,7 @@ void bus_write(struct bus *bus, u64 addr, unsigned int size, u64 value, u64 now)
 	const struct bus_slot *slot = &bus->slot[*bus_hint(bus, addr)];
 
 	if (bus_takes(slot, addr, size))
-		bus_call_write(slot, addr, size, value, now);
+		bus_call_write(bus, slot, addr, size, value, now);
 	else
 		bus_write_slow(bus, addr, size, value, now);
 }

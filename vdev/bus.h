@@ -18,19 +18,22 @@
 #define BUS_SLOTS	64
 #define BUS_HINTS	64
 
+/* In a row's sizes: a read sets no timer. (What it does to interrupt lines, the lines tell.) */
+#define BUS_QUIET	16u
+
 /* One register, or several that have the same handlers. Offsets count from where the table is mapped. */
 struct bus_row {
 	u32 first;
 	u32 count;	/* addresses */
-	u32 sizes;	/* access sizes that the handlers take: 1, 2, 4, 8 or'ed; handlers never see another one */
+	u32 sizes;	/* access sizes that the handlers take: 1, 2, 4, 8 or'ed, and BUS_QUIET; they never see others */
 	u64 (*read)(void *ctx, u32 offset, unsigned int size, u64 now);			/* NULL: all ones */
 	void (*write)(void *ctx, u32 offset, unsigned int size, u64 value, u64 now);	/* NULL: ignored */
 };
 
 struct bus_slot {
 	u64 first;		/* absolute; slots are sorted by it and never overlap */
-	u32 count;		/* of the row; 0 in a slot that is not used */
-	u32 sizes;
+	u32 count;		/* of the row */
+	u32 sizes;		/* of the row, without those above count; 0 in a slot that is not used */
 	u64 base;		/* of the table */
 	const struct bus_row *row;
 	void *ctx;
@@ -39,6 +42,8 @@ struct bus_slot {
 struct bus {
 	unsigned int count;
 	struct bus_slot slot[BUS_SLOTS];
+	void *touched;		/* whose next deadline may have moved, by accesses; the bus itself: several devices' */
+	bool unclaimed;		/* nobody answered at the end of an access */
 	u8 hint[BUS_HINTS];	/* the slot where such an address was found last; a wrong one costs only the search */
 };
 

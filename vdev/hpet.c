@@ -356,7 +356,7 @@ static void row_write(void *ctx, u32 offset, unsigned int size, u64 value, u64 n
 }
 
 const struct bus_row hpet_rows[HPET_ROWS] = {
-	{ 0, 0x400, 4 | 8, row_read, row_write },
+	{ 0, 0x400, 4 | 8 | BUS_QUIET, row_read, row_write },
 };
 
 void hpet_reset(struct hpet *hpet)

@@ -180,8 +180,8 @@ static void eoi_write(void *ctx, u32 offset, unsigned int size, u64 value, u64 n
 }
 
 const struct bus_row ioapic_rows[IOAPIC_ROWS] = {
-	{ 0x00, 4, 1 | 2 | 4, select_read, select_write },
-	{ 0x10, 4, 4, window_read, window_write },
+	{ 0x00, 4, 1 | 2 | 4 | BUS_QUIET, select_read, select_write },
+	{ 0x10, 4, 4 | BUS_QUIET, window_read, window_write },
 	{ 0x40, 4, 4, NULL, eoi_write },
 };
 

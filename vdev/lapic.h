@@ -161,6 +161,13 @@ bool lapic_msr_read(struct lapic *lapic, u32 msr, u64 *value, u64 now);
 bool lapic_msr_write(struct lapic *lapic, u32 msr, u64 value, u64 now);
 
 /* CR8 is the upper half of TPR. */
+/* False: lapic_pending() will find nothing. */
+static inline bool lapic_may_pend(const struct lapic *lapic)
+{
+	return lapic->irr_words | __atomic_load_n(&lapic->posted.on, __ATOMIC_RELAXED) |
+	       __atomic_load_n(&lapic->soft_on, __ATOMIC_RELAXED);
+}
+
 static inline u32 lapic_cr8(const struct lapic *lapic)
 {
 	return lapic->page[LAPIC_TPR / 4] >> 4 & 15;

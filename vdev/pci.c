@@ -328,8 +328,8 @@ static void data_write(void *ctx, u32 port, unsigned int size, u64 value, u64 no
 }
 
 const struct bus_row pci_rows[PCI_ROWS] = {
-	{ 0xcf8, 4, 1 | 2 | 4, address_read, address_write },
-	{ 0xcfc, 4, 1 | 2 | 4, data_read, data_write },
+	{ 0xcf8, 4, 1 | 2 | 4 | BUS_QUIET, address_read, address_write },
+	{ 0xcfc, 4, 1 | 2 | 4 | BUS_QUIET, data_read, data_write },
 };
 
 bool pci_add(struct pci *pci, u8 devfn, const struct pci_model *model, void *ctx)

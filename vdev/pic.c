@@ -301,9 +301,9 @@ static void elcr_write(void *ctx, u32 port, unsigned int size, u64 value, u64 no
 }
 
 const struct bus_row pic_rows[PIC_ROWS] = {
-	{ 0x20, 2, 1, pic_read, pic_write },
-	{ 0xa0, 2, 1, pic_read, pic_write },
-	{ 0x4d0, 2, 1, elcr_read, elcr_write },
+	{ 0x20, 2, 1 | BUS_QUIET, pic_read, pic_write },
+	{ 0xa0, 2, 1 | BUS_QUIET, pic_read, pic_write },
+	{ 0x4d0, 2, 1 | BUS_QUIET, elcr_read, elcr_write },
 };
 
 /* Power-on: nothing is masked, nothing is initialised; firmware and kernels write ICW1 first. */

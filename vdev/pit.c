@@ -463,9 +463,9 @@ bool pit_speaker(const struct pit *pit, u64 now)
 }
 
 const struct bus_row pit_rows[PIT_ROWS] = {
-	{ 0x40, 3, 1, pit_read, pit_write },
+	{ 0x40, 3, 1 | BUS_QUIET, pit_read, pit_write },
 	{ 0x43, 1, 1, NULL, pit_write_control },
-	{ 0x61, 1, 1, port61_read, port61_write },
+	{ 0x61, 1, 1 | BUS_QUIET, port61_read, port61_write },
 };
 
 void pit_reset(struct pit *pit, u64 now)

@@ -131,12 +131,12 @@ static u64 zero_read(void *ctx, u32 offset, unsigned int size, u64 now)
 
 /* The rest of the block (general purpose events, throttling, device monitors) is there and idle. */
 const struct bus_row pm_rows[PM_ROWS] = {
-	{ PM1_STS, 2, 1 | 2, pm1_read, pm1_write },
-	{ PM1_EN, 2, 1 | 2, pm1_read, pm1_write },
-	{ PM1_CNT, 2, 1 | 2, pm1_read, pm1_write },
-	{ 0x06, 2, 1 | 2, zero_read, NULL },
-	{ PM_TMR, 4, 1 | 2 | 4, timer_read, NULL },
-	{ 0x0c, 0x34, 1 | 2 | 4, zero_read, NULL },
+	{ PM1_STS, 2, 1 | 2 | BUS_QUIET, pm1_read, pm1_write },
+	{ PM1_EN, 2, 1 | 2 | BUS_QUIET, pm1_read, pm1_write },
+	{ PM1_CNT, 2, 1 | 2 | BUS_QUIET, pm1_read, pm1_write },
+	{ 0x06, 2, 1 | 2 | BUS_QUIET, zero_read, NULL },
+	{ PM_TMR, 4, 1 | 2 | 4 | BUS_QUIET, timer_read, NULL },
+	{ 0x0c, 0x34, 1 | 2 | 4 | BUS_QUIET, zero_read, NULL },
 };
 
 static u64 apm_read(void *ctx, u32 port, unsigned int size, u64 now)
@@ -184,8 +184,8 @@ static void port92_write(void *ctx, u32 port, unsigned int size, u64 value, u64 
 }
 
 const struct bus_row pm_port_rows[PM_PORT_ROWS] = {
-	{ 0xb2, 2, 1, apm_read, apm_write },
-	{ 0x92, 1, 1, port92_read, port92_write },
+	{ 0xb2, 2, 1 | BUS_QUIET, apm_read, apm_write },
+	{ 0x92, 1, 1 | BUS_QUIET, port92_read, port92_write },
 	{ 0x80, 1, 1, NULL, NULL },	/* nobody listens, but every outb_p() writes it: found at once, it is cheap */
 };
 

@@ -40,7 +40,7 @@ static void smbus_write(void *ctx, u32 offset, unsigned int size, u64 value, u64
 }
 
 const struct bus_row smbus_rows[SMBUS_ROWS] = {
-	{ 0, 8, 1, smbus_read, smbus_write },
+	{ 0, 8, 1 | BUS_QUIET, smbus_read, smbus_write },
 };
 
 void smbus_reset(struct smbus *smbus)

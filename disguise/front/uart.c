@@ -400,7 +400,8 @@ static void uart_write(void *ctx, u32 offset, unsigned int size, u64 value, u64 
 }
 
 const struct bus_row uart_rows[UART_ROWS] = {
-	{ 0, 8, 1, uart_read, uart_write },
+	{ 0, 5, 1, uart_read, uart_write },
+	{ 5, 3, 1 | BUS_QUIET, uart_read, uart_write },		/* the status, which drivers poll */
 };
 
 u64 uart_next_deadline(const struct uart *uart, u64 now)

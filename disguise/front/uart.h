@@ -55,7 +55,7 @@ struct uart {
 	u8 tx[UART_TX_SIZE];
 };
 
-#define UART_ROWS	1
+#define UART_ROWS	2
 extern const struct bus_row uart_rows[UART_ROWS];	/* map at 3F8h, 2F8h, …; context struct uart */
 
 void uart_init(struct uart *uart, const struct vdev_irq *irq, unsigned int irq_line, const struct uart_ring_ops *ring,

@@ -36,6 +36,40 @@ static const struct bus_row bytes[] = {
 };
 static const struct bus_row page[] = { { 0, 4096, 4 | 8, log_read, log_write } };
 
+static const struct bus_row quiet[] = {
+	{ 0, 2, 1 | 2 | 4 | BUS_QUIET, log_read, log_write },	/* no access of 4 bytes fits */
+	{ 2, 2, 1, log_read, NULL },
+};
+
+/* Who has to be asked for a deadline: nobody, one device, or several. */
+static void touched(void **state)
+{
+	struct log a = { 0 }, b = { 0 };
+
+	(void)state;
+	bus_init(&ports);
+	assert_true(bus_map(&ports, 0x100, quiet, 2, &a));
+	assert_true(bus_map(&ports, 0x104, quiet, 2, &b));
+	bus_read(&ports, 0x101, 1, 77);
+	bus_read(&ports, 0x100, 2, 77);
+	assert_null(ports.touched);
+	bus_write(&ports, 0x102, 1, 0, 77);	/* nobody takes it */
+	bus_read(&ports, 0x90, 4, 77);
+	assert_null(ports.touched);
+	bus_write(&ports, 0x105, 1, 0, 77);
+	assert_ptr_equal(ports.touched, &b);
+	ports.touched = NULL;
+	bus_read(&ports, 0x102, 1, 77);
+	assert_ptr_equal(ports.touched, &a);
+	ports.touched = NULL;
+	a.calls = 0;
+	b.calls = 0;
+	bus_read(&ports, 0x102, 4, 77);		/* two bytes of one, a word of the other */
+	assert_ptr_equal(ports.touched, &ports);
+	assert_int_equal(a.calls, 2);
+	assert_int_equal(b.calls, 1);
+}
+
 static void unclaimed_reads_ones(void **state)
 {
 	(void)state;
@@ -46,6 +80,7 @@ static void unclaimed_reads_ones(void **state)
 	assert_true(bus_read(&ports, ~0ull, 8, 77) == ~0ull);
 	bus_write(&ports, 0x80, 4, 0, 77);
 	assert_false(bus_claimed(&ports, 0x80));
+	assert_true(ports.unclaimed);
 }
 
 static void handler_gets_offset_size_and_time(void **state)
@@ -184,7 +219,7 @@ int main(void)
 		cmocka_unit_test(unclaimed_reads_ones), cmocka_unit_test(handler_gets_offset_size_and_time),
 		cmocka_unit_test(wide_accesses_split), cmocka_unit_test(mmio_beyond_4g),
 		cmocka_unit_test(overlap_is_refused_whole), cmocka_unit_test(full_is_refused_whole),
-		cmocka_unit_test(random_maps),
+		cmocka_unit_test(random_maps), cmocka_unit_test(touched),
 	};
 
 	return cmocka_run_group_tests_name("bus", tests, NULL, NULL);

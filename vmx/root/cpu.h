@@ -69,6 +69,15 @@ static inline struct cpu *this_cpu(void)
 	return cpu;
 }
 
+/* Is any event noted on this CPU? One instruction less than by way of this_cpu(), at each exit. */
+static inline bool cpu_has_event(void)
+{
+	u32 any;
+
+	asm volatile("mov %%gs:%c1, %0" : "=r"(any) : "i"(__builtin_offsetof(struct cpu, event)));
+	return any;
+}
+
 static inline void cpu_count(struct cpu *cpu, enum avmm_counter counter)
 {
 	cpu->stats->counters[counter]++;

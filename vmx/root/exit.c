@@ -176,6 +176,6 @@ void vmx_exit(struct vcpu *v)
 	}
 
 	/* NMIs and machine checks are the service's: they wait until its VMCS is loaded */
-	if (unlikely(this_cpu()->event.any && this_cpu()->current->service))
+	if (unlikely(cpu_has_event() && this_cpu()->current->service))
 		vmx_deliver_events(this_cpu());
 }

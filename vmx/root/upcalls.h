@@ -10,6 +10,7 @@
 
 /* CPUID as the vCPU sees it; registers are in v->gpr. */
 void core_cpuid(struct vcpu *v);
+void core_user_cpuid(struct vcpu *v);	/* … a user's */
 
 /* RDMSR and WRMSR that the MSR bitmap sends here. False: #GP. */
 bool core_rdmsr(struct vcpu *v, u32 number, u64 *value);
@@ -36,7 +37,10 @@ void core_service_interrupt(struct vcpu *v);
 void core_user_halt(struct vcpu *v);
 void core_user_window(struct vcpu *v);
 
-/* Of a user's vCPU: a port access that is no string instruction; value is the guest's for a write. */
+/* Of a user's vCPU: an access of a port. No bit of the result is set above the size; of value, those count. */
+u64 core_in(u32 port, u32 size);
+void core_out(u32 port, u32 size, u64 value);
+/* Either, for INS and OUTS. */
 u64 core_io(struct vcpu *v, u32 port, u32 size, bool write, u64 value);
 /* May a user's vCPU enable these states in XCR0? */
 bool core_user_xcr0(struct vcpu *v, u64 value);
@@ -48,6 +52,7 @@ void core_user_entry_failed(struct vcpu *v, u64 reason);
 
 /* Every exit of a user's vCPU, and of the idle one, ends here, before the next entry. */
 void core_user_enter(struct vcpu *v);
+void core_user_resume(struct vcpu *v);	/* … of one that is over with its instruction, unless the core has noted more */
 void core_idle_enter(struct vcpu *v);
 
 /* A fault of the monitor or something that hardware must never do: a report, then the CPU stops. */

@@ -40,6 +40,12 @@ static u64 merge(u64 old, u64 value, u32 size)
 	return size == 4 ? value : (old & ~mask) | (value & mask);
 }
 
+static void exit_cpuid(struct vcpu *v)
+{
+	core_user_cpuid(v);
+	vmx_skip_instruction();
+}
+
 static void exit_io(struct vcpu *v)
 {
 	u64 q = vmread(VMCS_EXIT_QUALIFICATION);
@@ -50,9 +56,12 @@ static void exit_io(struct vcpu *v)
 			vmx_inject_gp(v);
 		return;
 	}
-	value = core_io(v, IO_PORT(q), IO_SIZE(q), !IO_IN(q), v->gpr[RAX]);
-	if (IO_IN(q))
+	if (IO_IN(q)) {
+		value = core_in(IO_PORT(q), IO_SIZE(q));
 		v->gpr[RAX] = merge(v->gpr[RAX], value, IO_SIZE(q));
+	} else {
+		core_out(IO_PORT(q), IO_SIZE(q), v->gpr[RAX]);
+	}
 	vmx_skip_instruction();
 }
 
@@ -69,25 +78,27 @@ static void exit_nothing(struct vcpu *v)
 
 #define USER(handler) static void user_##handler(struct vcpu *v) { handler(v); core_user_enter(v); }
 
+#define RESUME(handler) static void resume_##handler(struct vcpu *v) { handler(v); core_user_resume(v); }
+
 USER(exit_event)
 USER(core_service_interrupt)
 USER(core_service_wanted)
 USER(core_triple_fault)
 USER(exit_window)
 USER(exit_nmi_window)
-USER(vmx_exit_cpuid)
+RESUME(exit_cpuid)
 USER(exit_hlt)
 USER(vmx_exit_invd)
 USER(vmx_inject_ud)
 USER(vmx_inject_gp)
-USER(vmx_exit_cr_access)
-USER(exit_io)
-USER(vmx_exit_rdmsr)
-USER(vmx_exit_wrmsr)
+RESUME(vmx_exit_cr_access)
+RESUME(exit_io)
+RESUME(vmx_exit_rdmsr)
+RESUME(vmx_exit_wrmsr)
 USER(exit_nothing)
-USER(vmx_exit_ept_violation)
+RESUME(vmx_exit_ept_violation)
 USER(core_timer)
-USER(vmx_exit_xsetbv)
+RESUME(vmx_exit_xsetbv)
 USER(vmx_exit_unknown)
 
 void (*const vmx_user_exits[EXIT_ROWS])(struct vcpu *v) = {
@@ -100,7 +111,7 @@ void (*const vmx_user_exits[EXIT_ROWS])(struct vcpu *v) = {
 	[VMX_REASON_INTERRUPT_WINDOW]	= user_exit_window,
 	[VMX_REASON_NMI_WINDOW]		= user_exit_nmi_window,
 	[VMX_REASON_TASK_SWITCH]	= user_vmx_inject_gp,
-	[VMX_REASON_CPUID]		= user_vmx_exit_cpuid,
+	[VMX_REASON_CPUID]		= resume_exit_cpuid,
 	[VMX_REASON_GETSEC]		= user_vmx_inject_ud,
 	[VMX_REASON_HLT]		= user_exit_hlt,
 	[VMX_REASON_INVD]		= user_vmx_exit_invd,
@@ -115,20 +126,20 @@ void (*const vmx_user_exits[EXIT_ROWS])(struct vcpu *v) = {
 	[VMX_REASON_VMWRITE]		= user_vmx_inject_ud,
 	[VMX_REASON_VMXOFF]		= user_vmx_inject_ud,
 	[VMX_REASON_VMXON]		= user_vmx_inject_ud,
-	[VMX_REASON_CR_ACCESS]		= user_vmx_exit_cr_access,
-	[VMX_REASON_IO]			= user_exit_io,
-	[VMX_REASON_RDMSR]		= user_vmx_exit_rdmsr,
-	[VMX_REASON_WRMSR]		= user_vmx_exit_wrmsr,
+	[VMX_REASON_CR_ACCESS]		= resume_vmx_exit_cr_access,
+	[VMX_REASON_IO]			= resume_exit_io,
+	[VMX_REASON_RDMSR]		= resume_vmx_exit_rdmsr,
+	[VMX_REASON_WRMSR]		= resume_vmx_exit_wrmsr,
 	[VMX_REASON_MWAIT]		= user_vmx_inject_ud,
 	[VMX_REASON_MONITOR]		= user_vmx_inject_ud,
 	[VMX_REASON_TPR_BELOW]		= user_exit_nothing,
-	[VMX_REASON_EPT_VIOLATION]	= user_vmx_exit_ept_violation,
+	[VMX_REASON_EPT_VIOLATION]	= resume_vmx_exit_ept_violation,
 	[VMX_REASON_EPT_MISCONFIG]	= vmx_exit_ept_misconfig,
 	[VMX_REASON_INVEPT]		= user_vmx_inject_ud,
 	[VMX_REASON_PREEMPTION_TIMER]	= user_core_timer,
 	[VMX_REASON_INVVPID]		= user_vmx_inject_ud,
 	[VMX_REASON_WBINVD]		= user_vmx_exit_invd,
-	[VMX_REASON_XSETBV]		= user_vmx_exit_xsetbv,
+	[VMX_REASON_XSETBV]		= resume_vmx_exit_xsetbv,
 	[VMX_REASON_VMFUNC]		= user_vmx_inject_ud,
 };
 

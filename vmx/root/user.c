@@ -199,16 +199,30 @@ void user_want_window(bool on)
 		vmx_write_proc_controls(this_cpu(), new);
 }
 
+void user_set_tpr_threshold(u32 class)
+{
+	vmwrite(VMCS_TPR_THRESHOLD, class);
+}
+
 void user_set_tsc_offset(u64 offset)
 {
 	vmwrite(VMCS_TSC_OFFSET, offset);
 }
 
-void user_set_timer(u64 ticks)
+u32 user_timer_shift(void)
 {
-	u64 value = ticks >> (rdmsr(MSR_VMX_MISC) & 31);
+	return rdmsr(MSR_VMX_MISC) & 31;
+}
 
-	vmwrite(VMCS_PREEMPTION_TIMER, value < FLAT_LIMIT ? value : FLAT_LIMIT);
+void user_set_timer(struct user_timer *timer, u64 at, u64 now)
+{
+	u64 most = (u64)FLAT_LIMIT << timer->shift;
+
+	if (at - now > most)
+		at = now + most;
+	timer->at = at;
+	timer->end = ((at - 1) >> timer->shift) + 1;
+	user_continue_timer(timer, now);
 }
 
 /* The timer's rest is saved at exits, where the CPU can: exits that do not decide then need not set it anew. */

@@ -4,6 +4,8 @@
 #define VMX_ROOT_USER_H
 
 #include <vmx/root/cpu.h>
+#include <vmx/root/insn.h>
+#include <vmx/vmcs.h>
 
 struct user_setup {
 	u64 eptp;
@@ -27,12 +29,34 @@ void user_setup(struct vcpu *v, const struct user_setup *setup);
 /* The MSR bitmap of a user: everything exits but what is switched or in the VMCS. */
 void user_msr_bitmap(u8 *bitmap);
 
-/* Of the current VMCS, which is a user's. */
+/* Of the current VMCS, which is a user's. The threshold: an exit follows when CR8 falls below it. */
+void user_set_tpr_threshold(u32 class);
 bool user_can_take_interrupt(void);
 void user_inject_interrupt(u8 vector);
 void user_want_window(bool on);
 void user_set_tsc_offset(u64 offset);
-void user_set_timer(u64 ticks);		/* of the TSC from the next entry on */
+
+/*
+ * The slice timer counts down whenever a certain bit of the TSC changes (Intel SDM volume 3, 26.5.1). So it ends at the
+ * first such change that is not before `at`; an entry late after `now` may make it one change later.
+ */
+struct user_timer {
+	u64 at;			/* TSC */
+	u64 end;		/* the same in changes of that bit */
+	u32 shift;		/* which bit */
+};
+
+/* For user_timer.shift, of this CPU. */
+u32 user_timer_shift(void);
+
+/* Later than the timer can be set, it ends earlier. */
+void user_set_timer(struct user_timer *timer, u64 at, u64 now);
+
+/* Again at an exit that did not change when it ends; at has not come yet. */
+static inline void user_continue_timer(const struct user_timer *timer, u64 now)
+{
+	vmwrite(VMCS_PREEMPTION_TIMER, timer->end - (now >> timer->shift));
+}
 
 /* Of the current VMCS, which is the service's: do HLT, MWAIT and the timer exit? */
 void service_share(bool on);

@@ -242,6 +242,15 @@ class Emulator:
         if not (self.saved / 'SAVED').exists():
             raise RuntimeError(f'the checkpoint failed: {self.last_log()}')
 
+    @contextmanager
+    def held(self):
+        """No time passes: an idle machine takes as much of the host as a busy one."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
     def wait_end(self, timeout):
         deadline = self.clock() + timeout
         while self.process.poll() is None and self.clock() < deadline:

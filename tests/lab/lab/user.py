@@ -11,6 +11,7 @@ import lzma
 import os
 import re
 import shutil
+import struct
 import tempfile
 from pathlib import Path
 
@@ -22,6 +23,7 @@ MODULES = ['drivers/acpi/button.ko', 'drivers/input/evdev.ko']     # the power b
 INI, IN, OUT, PID = '/root/user.ini', '/tmp/user.in', '/tmp/user.out', '/tmp/user.pid'
 CMDLINE = 'console=ttyS0,115200 quiet panic=-1 rdinit=/init'
 BOOT_SECONDS = 400
+BOOT_SHARE = 90
 
 _failed = {}
 
@@ -50,7 +52,7 @@ def _fill(series, root):
 
 def initramfs(series):
     """What a user partition's kernel of SERIES boots into; built once per content."""
-    parts = [Path(__file__).read_text(), (GUEST / 'init').read_text(), paths.kernel_version(series)]
+    parts = [MODULES, (GUEST / 'init').read_text(), paths.kernel_version(series)]
     final = paths.IMAGES / f'user-{series}-{paths.key(*parts, *map(paths.content, _programs()))}'
     if not final.exists():
         paths.IMAGES.mkdir(parents=True, exist_ok=True)
@@ -62,10 +64,46 @@ def initramfs(series):
     return final / 'initramfs'
 
 
+# Guests of a few bytes of 64-bit code, for what needs no operating system.
+TINY = {
+    'spin': bytes.fromhex('ebfe'),
+    'halt': bytes.fromhex('faf4ebfd'),
+    'triple-fault': bytes.fromhex('0f0b'),              # ud2, and there is no IDT
+    'reset': bytes.fromhex('66baf90cb006eeebfe'),       # 6 to port CF9h
+    'power-off': bytes.fromhex('66ba040666b8002066efebfe'),  # S5 to PM1 control
+    # output without end, as fast as the line takes it
+    'flood': bytes.fromhex('66bafd03eca82074fb66baf803b041eeebee'),
+}
+
+
+def _kernel(code):
+    """A kernel as the boot protocol wants it, with CODE at its 64-bit entry."""
+    data = bytearray(0x600 + max(512, len(code)))
+    struct.pack_into('<B', data, 0x1f1, 1)                            # setup_sects
+    struct.pack_into('<HBB4sH', data, 0x1fe, 0xaa55, 0xeb, 0x66, b'HdrS', 0x20f)
+    struct.pack_into('<B', data, 0x211, 1)                            # LOADED_HIGH
+    struct.pack_into('<II', data, 0x22c, 0x7fffffff, 0x1000)          # initrd_addr_max, kernel_alignment
+    struct.pack_into('<BBHI', data, 0x234, 0, 12, 1, 0xfff)           # XLF_KERNEL_64, cmdline_size
+    struct.pack_into('<QI', data, 0x258, 1 << 20, 1 << 20)            # pref_address, init_size
+    data[0x600:0x600 + len(code)] = code
+    return bytes(data)
+
+
+def _tiny(name):
+    out = paths.IMAGES / f'tiny-{name}-{paths.key(TINY[name])}'
+    if not out.exists():
+        paths.IMAGES.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=paths.IMAGES, delete=False) as f:
+            f.write(_kernel(TINY[name]))
+        os.rename(f.name, out)
+    return out
+
+
 def files(series):
     """What the payload has to bring for a user partition with a stock kernel of SERIES."""
     kernel = paths.KERNELS / series / 'boot' / f'vmlinuz-{paths.kernel_version(series)}'
-    return [('/root/vmlinuz', kernel), ('/root/initrd', initramfs(series))]
+    return [('/root/vmlinuz', kernel), ('/root/initrd', initramfs(series)),
+            *((f'/root/{name}', _tiny(name)) for name in TINY)]
 
 
 def percent(machine, shared):
@@ -73,7 +111,7 @@ def percent(machine, shared):
     return round(shared / machine.shape.cpus, 1)
 
 
-def ini(memory='256M', user=90, cmdline=CMDLINE, kernel='/root/vmlinuz', initrd='/root/initrd', more=''):
+def ini(memory='256M', user=BOOT_SHARE, cmdline=CMDLINE, kernel='/root/vmlinuz', initrd='/root/initrd', more=''):
     return (f'[partition]\nmemory = {memory}\nkernel = {kernel}\n' + (f'initrd = {initrd}\n' if initrd else '') +
             (f'cmdline = {cmdline}\n' if cmdline else '') + f'{more}\n[shares]\nuser = {user}\n')
 
@@ -85,10 +123,13 @@ class User(Shell):
         self.machine = machine
         self.series = series
 
-    def start(self, timeout=120, user=90, **keys):
+    def start(self, timeout=120, user=BOOT_SHARE, **keys):
         self.machine.write_file(INI, ini(user=percent(self.machine, user), **keys))
         self.machine.run(f'avmmctl start {INI}', timeout=timeout)
-        self.attach()
+
+    def start_tiny(self, name, memory='8M', more=''):
+        """One of TINY."""
+        self.start(kernel=f'/root/{name}', initrd=None, cmdline=None, memory=memory, more=more)
 
     def attach(self):
         """A session of avmmctl console that lasts as long as the partition; it begins with all output so far."""
@@ -107,6 +148,7 @@ class User(Shell):
 
     def boot(self, **keys):
         self.start(**keys)
+        self.attach()
         return self.wait_up()
 
     def run(self, command, timeout=60, check=True):
@@ -129,6 +171,12 @@ class User(Shell):
         """Start COMMAND and do not wait for an answer: for those that end the partition."""
         text = base64.b64encode(f'{command}\n'.encode()).decode()
         self.machine.run(f': >{OUT}; echo 0 {text} >{IN}')
+
+    def wait_gone(self, timeout=120):
+        """Until there is none any more and its supervisor has ended; why it ended, in status's words."""
+        there = """avmmctl status --json | grep -q '"name": *"user"'"""
+        self.machine.run(f'while {there} || [ -s /run/avmm.pid ]; do sleep 0.1; done', timeout=timeout)
+        return avmm.status(self.machine)['last_reason']
 
     def status(self):
         return next(p for p in avmm.status(self.machine)['partitions'] if p['name'] == 'user')
@@ -172,7 +220,7 @@ def _boot_and_save(home, series, root, shape):
 def checkpoint(series, root, shape):
     """The directory of a machine of SHAPE with the payload in ROOT and a user partition that is up."""
     whole = emulator.Shape(**shape)
-    key = paths.key(whole.key(), _content(root), Path(__file__).read_text())
+    key = paths.key(whole.key(), _content(root), ini(user=BOOT_SHARE))
     home = paths.CHECKPOINTS / f'{whole}-user-{series}-{key}'
     if home in _failed:
         raise RuntimeError(f'the user partition did not boot before: {_failed[home]}')

@@ -24,6 +24,12 @@
 #define IDLE_LIMIT_MS	1	/* of the service's MWAIT: a store may wake it, which nobody sees */
 #define CLASS_DEVICES	0xe	/* the highest class of vectors that may wait: above are Linux's IPIs */
 
+/*
+ * The service waits in MWAIT with interrupts off but as break events: in activity state HLT none would wake it, so when
+ * both are idle nobody is entered, and the interrupt exits.
+ */
+static bool service_deaf;
+
 static bool running(void)
 {
 	return user.state == AVMM_PARTITION_RUNNING;
@@ -155,13 +161,24 @@ static void to_nobody(struct cpu *cpu)
 	vmx_switch(cpu, &user.idle);
 }
 
+/* The service's VMCS is loaded: its MWAIT ends, as MWAIT may at any time. */
+static void end_mwait(void)
+{
+	if (user.service_mwait)
+		service_halt(false);
+	user.service_mwait = false;
+	service_deaf = false;
+}
+
 static void switch_to(struct cpu *cpu, enum sched_who who)
 {
-	bool throttled = user.sched.side[SCHED_SERVICE].state & SCHED_THROTTLED;
+	bool idle_as_service = !(user.sched.side[SCHED_SERVICE].state & SCHED_THROTTLED) && !service_deaf;
 
-	if (user.service_wanted || who == SCHED_SERVICE || (who == SCHED_IDLE && !throttled)) {
+	if (user.service_wanted || who == SCHED_SERVICE || (who == SCHED_IDLE && idle_as_service)) {
 		if (!cpu->current->service)
 			to_service(cpu);
+		if (user.service_wanted || who == SCHED_SERVICE)
+			end_mwait();
 	} else if (who == SCHED_USER) {
 		if (cpu->current != &user.vcpu)
 			to_user(cpu);
@@ -180,12 +197,8 @@ void shared_reschedule(struct cpu *cpu)
 		return;
 	who = pick(cpu);
 	switch_to(cpu, who);
-	if (cpu->current == &user.vcpu) {
+	if (cpu->current == &user.vcpu)
 		inject();
-	} else if (who == SCHED_SERVICE && user.service_mwait) {
-		user.service_mwait = false;
-		service_halt(false);
-	}
 	user.until = sched_enter(&user.sched, rdtsc());
 	user.resched = false;
 	set_timer();
@@ -211,6 +224,7 @@ void shared_stop(struct cpu *cpu)
 {
 	if (!cpu->current->service)
 		to_service(cpu);
+	end_mwait();
 	publish();
 	service_share(false);
 }
@@ -226,6 +240,7 @@ void core_service_idle(struct vcpu *v, bool may_wake)
 	sched_wake(&user.sched, SCHED_SERVICE, now);
 	sched_sleep(&user.sched, SCHED_SERVICE, may_wake ? now + (u64)IDLE_LIMIT_MS * machine.tsc_khz : SCHED_NEVER, now);
 	user.service_mwait = may_wake;
+	service_deaf = may_wake && !service_interruptible();
 	service_halt(true);
 	shared_reschedule(v->cpu);
 }

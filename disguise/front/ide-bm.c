@@ -124,7 +124,7 @@ void ide_reset(struct ide *ide)
 		ch->control = 0;
 		ch->features[0] = ch->features[1] = 0;
 		ch->bm.all = 0;
-		ide_begin_reset(ch, 3);
+		ide_begin_reset(ch, IDE_BOTH);
 		for (j = 0; j < IDE_DRIVES; j++)
 			ide_power_on(&ch->drive[j], &ide->unit[i * IDE_DRIVES + j]);
 	}

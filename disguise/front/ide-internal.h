@@ -7,6 +7,8 @@
 
 #define IDE_CONTROL	0x206	/* the control block's register, from the channel's first port */
 
+#define IDE_BOTH	3	/* drives, a bit each */
+
 #define ATA_BSY		0x80
 #define ATA_DRDY	0x40
 #define ATA_DSC		0x10

@@ -156,6 +156,8 @@ void ide_end_reset(struct ide_channel *ch)
 	if (ch->phase != IDE_RESET || ch->cancelling || (ch->control & CONTROL_SRST))
 		return;
 	ch->phase = IDE_IDLE;
+	if (ch->resetting == IDE_BOTH)	/* whatever was written meanwhile */
+		ch->select = 0;
 	for (i = 0; i < IDE_DRIVES; i++)
 		if (ch->resetting >> i & 1)
 			ide_sign(&ch->drive[i]);
@@ -169,7 +171,7 @@ void ide_begin_reset(struct ide_channel *ch, u8 drives)
 	ide_abandon(ch);
 	ch->phase = IDE_RESET;
 	ch->resetting |= drives;
-	if (drives == 3)
+	if (drives == IDE_BOTH)
 		ch->select = 0;
 	for (i = 0; i < IDE_DRIVES; i++)
 		if (drives >> i & 1)
@@ -464,7 +466,7 @@ static void control_block_write(void *ctx, u32 offset, unsigned int size, u64 va
 	ch->control = (u8)value;
 	update_line(ch);
 	if (value & ~old & CONTROL_SRST)
-		ide_begin_reset(ch, 3);
+		ide_begin_reset(ch, IDE_BOTH);
 	else
 		ide_end_reset(ch);
 }

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 """Machines on which AVMM cannot run: avmmctl check and insmod say what is missing, and nothing stays behind."""
 
+import re
+
 import pytest
 
 from lab import avmm, kernel_log, payload
+
+KVM_SEES_NO_VMX = re.compile(r"kvm: no hardware support for 'kvm_intel'|kvm_intel: VMX not supported by CPU \d+")
 
 
 def assert_refused(m, *words):
@@ -21,6 +25,15 @@ def assert_refused(m, *words):
         assert word in text, text
         assert word in said, said
     assert [line for line in kernel_log.new_warnings(m, before) if 'avmm' not in line] == []
+
+
+def assert_kvm_sees_no_vmx(m):
+    """kvm_intel goes away by itself, with a line in the log, as on a CPU that never had VMX."""
+    before = kernel_log.warnings(m)
+    assert 'Operation not supported' in m.run('modprobe kvm_intel', check=False).output
+    m.run('! [ -e /dev/kvm ] && ! grep ^kvm_intel /proc/modules && modprobe -r kvm')
+    said = kernel_log.new_warnings(m, before)
+    assert len(said) == 1 and KVM_SEES_NO_VMX.search(said[0]), said
 
 
 class TestNoVtx:
@@ -74,11 +87,26 @@ class Kvm:
         else:
             assert_refused(m, 'kvm_intel')
 
-    def test_unloaded(self, m):
-        m.run('rmmod kvm_intel')
+    def test_loaded_after_launch(self, m):
+        m.run('modprobe -r kvm_intel')
         avmm.launch(m)
+        assert_kvm_sees_no_vmx(m)
+        assert avmm.status(m)['state'] == 'launched'
         avmm.leave(m)
-        m.run('modprobe kvm_intel')
+        m.run('modprobe kvm_intel && [ -e /dev/kvm ]')
+
+    def test_held_by_another(self, m):
+        """By a module whose name AVMM does not know, on all CPUs and on each alone."""
+        m.run('modprobe -r kvm_intel')
+        for cpu in [None, *range(m.shape.cpus)]:
+            m.run(f'dmesg -c >/dev/null; insmod /root/tests/avmm_vmxon.ko {"" if cpu is None else f"cpus={cpu}"}')
+            assert m.run('insmod /root/avmm.ko', check=False).status == 1
+            m.run('! grep ^avmm /proc/modules | grep -v vmxon')
+            assert f'avmm: CPU {cpu or 0}: VMX operation is in use by another hypervisor' in m.dmesg()
+            m.run('rmmod avmm_vmxon')
+        avmm.launch(m)
+        assert m.run('insmod /root/tests/avmm_vmxon.ko', check=False).status == 1
+        avmm.leave(m)
 
 
 class TestKvm61(Kvm):

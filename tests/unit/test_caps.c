@@ -404,7 +404,7 @@ static void the_owner_of_vmx_is_named(void **state)
 	assert_non_null(strstr(findings.text, "kvm.enable_virt_at_load=0"));
 	input.vmx_owner = NULL;
 	assert_int_equal(check(&input, &findings), VMX_REFUSAL);
-	assert_non_null(strstr(findings.text, "VMX operation is in use (CR4[13]): "));
+	assert_non_null(strstr(findings.text, "VMX operation is in use by another hypervisor (CR4[13]): "));
 }
 
 /* In userspace: no control registers, an owner known by other means. */

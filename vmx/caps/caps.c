@@ -421,9 +421,9 @@ size_t vmx_caps_describe(const struct vmx_caps_finding *finding, char *buf, size
 	add(&text, feature->name);
 	add_char(&text, ' ');
 	add(&text, finding->severity == VMX_UNKNOWN ? "could not be read" : feature->problem);
-	if (finding->id == VMX_F_VMXE_FREE && finding->input->vmx_owner) {
+	if (finding->id == VMX_F_VMXE_FREE) {
 		add(&text, " by ");
-		add(&text, finding->input->vmx_owner);
+		add(&text, finding->input->vmx_owner ? finding->input->vmx_owner : "another hypervisor");
 	}
 	add(&text, " (");
 	add_where(&text, finding->input, &feature->holds);

@@ -15,6 +15,7 @@
 #define ANY_SUB	0xffffffffu
 
 #define TSC_DENOMINATOR	800
+#define PDPTE_RESERVED	0x1e6ull
 #define MAX_BASIC	0x16
 #define MAX_EXTENDED	0x80000008u
 
@@ -199,4 +200,24 @@ bool core_user_xcr0(struct vcpu *v, u64 value)
 {
 	(void)v;
 	return !(value & ~user.xcr0_mask);
+}
+
+/* The four entries of PAE paging. False: one has reserved bits (Intel SDM volume 3, table 4-8), or is where no RAM is. */
+bool core_user_pdptes(u64 cr3, u64 entry[4])
+{
+	u64 reserved = PDPTE_RESERVED | ~0ull << machine.phys_bits, gpa = cr3 & 0xffffffe0;
+	struct ept_entry e = ept_walk(&user.ept, gpa);
+	u64 span = EPT_SPAN(e.level);
+	const u64 *from;
+	u32 i;
+
+	if (!(e.entry & EPT_RWX))
+		return false;
+	from = window_map((e.entry & EPT_ADDRESS & ~(span - 1)) + (gpa & (span - 1)));
+	for (i = 0; i < 4; i++) {
+		entry[i] = ((const volatile u64 *)from)[i];
+		if ((entry[i] & 1) && (entry[i] & reserved))
+			return false;
+	}
+	return true;
 }

@@ -16,6 +16,8 @@
 #define TYPE_MOV_TO	0
 
 #define CR0_DEFINED	0xe005003ful	/* PE MP EM TS ET NE WP AM NW CD PG */
+#define CR0_LOADS	0xe0000000ul	/* NW CD PG: a change loads the PDPTEs */
+#define CR4_LOADS	(AVMM_CR4_PGE | AVMM_CR4_PAE | (1ul << 4) | (1ul << 20))
 #define CR4_FLUSHES	(AVMM_CR4_PGE | AVMM_CR4_PCIDE | AVMM_CR4_PAE | (1ul << 4) | (1ul << 20))
 #define CS_AR_L		(1u << 13)
 #define AR_TYPE_BUSY_TSS	11
@@ -42,7 +44,25 @@ static void set_long_mode(bool on)
 	vmwrite(VMCS_ENTRY_CONTROLS, controls);
 }
 
-static bool write_cr0(u64 value)
+/*
+ * PAE paging keeps four entries in registers, which a write of CR0 or CR4 that changes paging loads (SDM volume 3, 4.4.1).
+ * The service's vCPU is never in PAE paging: Linux is in IA-32e mode before it enables paging.
+ */
+static bool load_pdptes(const struct vcpu *v, u64 cr0, u64 cr4, bool long_mode)
+{
+	u64 entry[4];
+	unsigned int i;
+
+	if (v->service || long_mode || !(cr0 & AVMM_CR0_PG) || !(cr4 & AVMM_CR4_PAE))
+		return true;
+	if (!core_user_pdptes(vmread(VMCS_GUEST_CR3), entry))
+		return false;
+	for (i = 0; i < 4; i++)
+		vmwrite(VMCS_GUEST_PDPTE0 + 2 * i, entry[i]);
+	return true;
+}
+
+static bool write_cr0(const struct vcpu *v, u64 value)
 {
 	u64 old = vmread(VMCS_GUEST_CR0);
 	u64 efer = vmread(VMCS_GUEST_EFER);
@@ -53,6 +73,8 @@ static bool write_cr0(u64 value)
 	if (value >> 32 || (pg && !(value & AVMM_CR0_PE)) || ((value & AVMM_CR0_NW) && !(value & AVMM_CR0_CD)))
 		return false;
 	if (!(value & AVMM_CR0_WP) && (cr4 & AVMM_CR4_CET))
+		return false;
+	if (((old ^ value) & CR0_LOADS) && !load_pdptes(v, value, cr4, efer & AVMM_EFER_LME))
 		return false;
 	if (pg && !(old & AVMM_CR0_PG) && (efer & AVMM_EFER_LME)) {
 		if (!(cr4 & AVMM_CR4_PAE) || (vmread(VMCS_GUEST_CS_AR) & CS_AR_L))
@@ -87,6 +109,8 @@ static bool write_cr4(const struct vcpu *v, u64 value)
 		return false;
 	if ((value & AVMM_CR4_CET) && !(vmread(VMCS_GUEST_CR0) & AVMM_CR0_WP))
 		return false;
+	if ((changed & CR4_LOADS) && !load_pdptes(v, vmread(VMCS_GUEST_CR0), value, long_mode))
+		return false;
 	vmwrite(VMCS_CR4_SHADOW, value & AVMM_CR4_VMXE);
 	vmwrite(VMCS_GUEST_CR4, value | AVMM_CR4_VMXE);
 	if (changed & CR4_FLUSHES)
@@ -102,7 +126,7 @@ void vmx_exit_cr_access(struct vcpu *v)
 
 	/* CLTS and LMSW never touch NE, reads never exit: only MOV to CR is left */
 	if (QUAL_TYPE(q) == TYPE_MOV_TO && QUAL_CR(q) == 0)
-		ok = write_cr0(value);
+		ok = write_cr0(v, value);
 	else if (QUAL_TYPE(q) == TYPE_MOV_TO && QUAL_CR(q) == 4)
 		ok = write_cr4(v, value);
 	if (ok)

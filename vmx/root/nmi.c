@@ -28,6 +28,12 @@ static void note_nmi(struct cpu *cpu)
 		cpu->event.nmi++;
 }
 
+static void note_mc(struct cpu *cpu)
+{
+	cpu_count(cpu, AVMM_COUNT_MC_CAUGHT);
+	cpu->event.mc = 1;
+}
+
 static void request_window(void)
 {
 	vmwrite(VMCS_PROC_CONTROLS, vmread(VMCS_PROC_CONTROLS) | VMX_PROC_NMI_WINDOW);
@@ -52,8 +58,7 @@ void vmx_root_mc(struct cpu *cpu)
 		cpu->leave->mc++;
 		return;
 	}
-	cpu_count(cpu, AVMM_COUNT_MC_CAUGHT);
-	cpu->event.mc = 1;
+	note_mc(cpu);
 	cpu->event.window = 1;
 	request_window();
 }
@@ -113,7 +118,10 @@ void vmx_exit_exception_nmi(struct vcpu *v)
 {
 	u32 info = vmread(VMCS_EXIT_INTR_INFO);
 
-	if (VMX_EVENT_TYPE(info) != VMX_TYPE_NMI)
+	if (VMX_EVENT_TYPE(info) == VMX_TYPE_NMI)
+		note_nmi(v->cpu);
+	else if ((info & 0xff) == VECTOR_MC)
+		note_mc(v->cpu);
+	else
 		core_panic("exit by an exception that is not intercepted", info);
-	note_nmi(v->cpu);
 }

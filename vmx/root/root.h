@@ -34,6 +34,7 @@ void vmx_inject_ud(struct vcpu *v);
 void vmx_inject_gp(struct vcpu *v);
 void vmx_inject_exception(struct vcpu *v, u8 vector, u32 error_code);
 void vmx_reinject(void);
+void vmx_pass_exception(struct vcpu *v);
 
 /* nmi.c */
 void vmx_root_nmi(struct cpu *cpu);

@@ -44,6 +44,8 @@ void core_out(u32 port, u32 size, u64 value);
 u64 core_io(struct vcpu *v, u32 port, u32 size, bool write, u64 value);
 /* May a user's vCPU enable these states in XCR0? */
 bool core_user_xcr0(struct vcpu *v, u64 value);
+/* The PDPTEs of a user's vCPU. False: they are refused. */
+bool core_user_pdptes(u64 cr3, u64 entry[4]);
 /* INS and OUTS. False: not emulated, #GP. */
 bool core_io_string(struct vcpu *v, u64 qualification);
 

@@ -8,13 +8,25 @@
 #include <vmx/root/upcalls.h>
 #include <vmx/vmcs.h>
 
+#define VECTOR_DB	1
+#define VECTOR_AC	17
 #define IO_SIZE(q)	(((q) & 7) + 1)
 #define IO_IN(q)	((q) & (1u << 3))
 #define IO_STRING(q)	((q) & (1u << 4))
 #define IO_PORT(q)	(((q) >> 16) & 0xffff)
 
+/*
+ * NMIs and machine checks are the service's. #DB and #AC are the guest's: they exit because the delivery of either may
+ * raise it again, without an end and without a moment for an interrupt.
+ */
 static void exit_event(struct vcpu *v)
 {
+	u32 vector = vmread(VMCS_EXIT_INTR_INFO) & 0xff;
+
+	if (vector == VECTOR_DB || vector == VECTOR_AC) {
+		vmx_pass_exception(v);
+		return;
+	}
 	vmx_exit_exception_nmi(v);
 	core_service_wanted(v);
 }

@@ -100,7 +100,7 @@ struct execute_ops {
 struct execution {
 	u64 *gpr;		/* gpr[16] in the encoding order */
 	u64 rip;		/* of the instruction; looked at if decoded.base is REG_RIP */
-	u64 rflags;		/* looked at and changed if DECODED_RFLAGS */
+	u64 rflags;		/* looked at and changed if DECODED_RFLAGS; TF of strings */
 	u8 stack_size;		/* bytes of the stack pointer, 2 or 4 by SS.B; for OP_PUSH and OP_POP outside 64-bit mode */
 	void *ctx;
 	const struct execute_ops *ops;

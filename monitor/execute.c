@@ -13,6 +13,7 @@
 #define AF	(1ull << 4)
 #define ZF	(1ull << 6)
 #define SF	(1ull << 7)
+#define TF	(1ull << 8)
 #define DF	(1ull << 10)
 #define OF	(1ull << 11)
 
@@ -311,11 +312,11 @@ static enum execute_result execute_element(const struct decoded *d, struct execu
 static enum execute_result execute_string(const struct decoded *d, struct execution *e)
 {
 	u64 *count = &e->gpr[REG_RCX];
-	unsigned int i;
+	unsigned int i, most = e->rflags & TF ? 1 : EXECUTE_MAX_ELEMENTS;	/* a trap after each */
 
 	if (!(d->flags & DECODED_REP))
 		return execute_element(d, e);
-	for (i = 0; i < EXECUTE_MAX_ELEMENTS && *count & mask(d->address_size); i++) {
+	for (i = 0; i < most && *count & mask(d->address_size); i++) {
 		enum execute_result r = execute_element(d, e);
 
 		if (r != EXECUTE_DONE)

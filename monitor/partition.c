@@ -86,7 +86,9 @@ static s64 take_pages(void)
 	*(u32 *)idle = vmx_revision();
 	user.vcpu.vmcs_phys = monitor_phys(vmcs);
 	user.idle.vmcs_phys = monitor_phys(idle);
-	return ept_init(&user.ept);
+	if (ept_init(&user.ept))
+		return -ENOMEM;
+	return stray_init(&user.ept);
 }
 
 s64 partition_create(u64 config_phys)

@@ -147,6 +147,11 @@ bool user_wrmsr(struct vcpu *v, u32 number, u64 value);
 void user_msr_reset(void);
 void user_mmio(struct vcpu *v, u64 gpa, u64 qualification);
 
+/* stray.c: what the decoder cannot do. */
+s64 stray_init(struct ept *ept);
+bool stray_running(void);
+void stray_step(struct vcpu *v, u64 gpa, u64 qualification);
+
 /* window.c: a page of Linux's or the partition's memory, mapped until the next call on this CPU. */
 void *window_map(u64 phys);
 

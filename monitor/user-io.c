@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Accesses of the user partition to ports and to memory that is no RAM. Memory accesses are decoded and executed on the
- * MMIO bus; where no device answers, reads give ones and writes vanish, and it is counted.
+ * MMIO bus; where no device answers, reads give ones and writes vanish, and it is counted. What cannot be decoded or
+ * executed is stray.c's.
  */
 #include <avmm/x86.h>
 #include <monitor/decode.h>
@@ -12,19 +13,21 @@
 #include "core.h"
 #include "partition.h"
 
-#define STRAY_REPORTS	16
-#define MAX_ACCESS	8
 #define CPL3		3
 #define SS_DPL(ar)	(((ar) >> 5) & 3)
-#define CS_L		(1u << 13)
-#define CS_D		(1u << 14)
+#define AR_L		(1u << 13)
+#define AR_DB		(1u << 14)
+#define RFLAGS_RF	(1ul << 16)
 #define RFLAGS_AC	(1ul << 18)
-#define RFLAGS_DF	(1ul << 10)
 #define IO_SIZE(q)	(((q) & 7) + 1)
 #define IO_IN		(1u << 3)
 #define IO_REP		(1u << 5)
 #define IO_PORT(q)	(((q) >> 16) & 0xffff)
 #define IO_BURST	512	/* elements of a string per exit */
+#define RFLAGS_DF	(1ul << 10)
+#define INFO_ADDRESS(i)	(((i) >> 7) & 7)	/* 16, 32 or 64 bits */
+#define INFO_SEGMENT(i)	(((i) >> 15) & 7)
+#define VMX_BASIC_IO_INFO (1ul << 54)
 
 u64 core_io(struct vcpu *v, u32 port, u32 size, bool write, u64 value)
 {
@@ -61,7 +64,7 @@ static void describe(struct guest_memory *m)
 		.alignment_check = vmread(VMCS_GUEST_RFLAGS) & RFLAGS_AC,
 		.map = map_ram,
 	};
-	m->long_code = (m->efer & AVMM_EFER_LMA) && (vmread(VMCS_GUEST_CS_AR) & CS_L);
+	m->long_code = (m->efer & AVMM_EFER_LMA) && (vmread(VMCS_GUEST_CS_AR) & AR_L);
 	if (guest_paging(m) == PAGING_PAE) {
 		unsigned int i;
 
@@ -93,17 +96,23 @@ static void inject_fault(struct vcpu *v, const struct guest_fault *fault)
 struct mmio {
 	struct vcpu *v;
 	struct guest_memory memory;
-	u64 gpa;		/* of the exit; the first access to a device is there */
 	u32 access;
 };
 
 static enum execute_result result_of(struct mmio *m, enum guest_result r)
 {
-	if (r == GUEST_FAULT) {
+	if (r == GUEST_FAULT)
 		inject_fault(m->v, &m->memory.fault);
+	/* a retry is a fault without an exception: the instruction begins anew */
+	if (r == GUEST_FAULT || r == GUEST_RETRY)
 		return EXECUTE_FAULT;
-	}
 	return r == GUEST_DONE ? EXECUTE_DONE : EXECUTE_REFUSED;
+}
+
+/* An access that reaches two pages is none of a device: the second may be elsewhere. */
+static bool on_one_page(u64 linear, unsigned int size)
+{
+	return linear % AVMM_PAGE_SIZE + size <= AVMM_PAGE_SIZE;
 }
 
 static u64 device_read(struct mmio *m, u64 gpa, u32 size)
@@ -125,7 +134,7 @@ static enum execute_result mmio_read(void *ctx, u64 linear, unsigned int size, u
 
 	*value = 0;
 	r = guest_read(&m->memory, linear, value, size, m->access | GUEST_READ);
-	if (r != GUEST_UNBACKED)
+	if (r != GUEST_UNBACKED || !on_one_page(linear, size))
 		return result_of(m, r);
 	*value = device_read(m, m->memory.unbacked, size);
 	return EXECUTE_DONE;
@@ -136,7 +145,7 @@ static enum execute_result mmio_write(void *ctx, u64 linear, unsigned int size, 
 	struct mmio *m = ctx;
 	enum guest_result r = guest_write(&m->memory, linear, &value, size, m->access | GUEST_WRITE);
 
-	if (r != GUEST_UNBACKED)
+	if (r != GUEST_UNBACKED || !on_one_page(linear, size))
 		return result_of(m, r);
 	device_write(m, m->memory.unbacked, size, value);
 	return EXECUTE_DONE;
@@ -182,11 +191,11 @@ static enum decode_mode code_mode(const struct guest_memory *m)
 {
 	u64 ar = vmread(VMCS_GUEST_CS_AR);
 
-	return m->long_code ? DECODE_64 : ar & CS_D ? DECODE_32 : DECODE_16;
+	return m->long_code ? DECODE_64 : ar & AR_DB ? DECODE_32 : DECODE_16;
 }
 
-/* Up to 15 bytes at RIP. How many; 0: the fetch faults, and the fault is injected. */
-static size_t fetch(struct mmio *m, u8 bytes[DECODE_MAX_LENGTH])
+/* Up to 15 bytes at RIP. *n: how many. */
+static enum guest_result fetch(struct mmio *m, u8 bytes[DECODE_MAX_LENGTH], size_t *n)
 {
 	u64 linear = vmread(VMCS_GUEST_RIP) + (m->memory.long_code ? 0 : vmread(VMCS_GUEST_CS_BASE));
 	size_t first = AVMM_PAGE_SIZE - linear % AVMM_PAGE_SIZE;
@@ -196,25 +205,22 @@ static size_t fetch(struct mmio *m, u8 bytes[DECODE_MAX_LENGTH])
 	if (first > DECODE_MAX_LENGTH)
 		first = DECODE_MAX_LENGTH;
 	r = guest_read(&m->memory, linear, bytes, first, access);
-	if (r != GUEST_DONE) {
-		result_of(m, r);
-		return 0;
-	}
+	*n = first;
 	/* the second page counts only if the instruction reaches it, which decode() will tell */
-	if (first < DECODE_MAX_LENGTH &&
-	    guest_read(&m->memory, linear + first, bytes + first, DECODE_MAX_LENGTH - first, access) != GUEST_DONE)
-		return first;
-	return DECODE_MAX_LENGTH;
+	if (r == GUEST_DONE && first < DECODE_MAX_LENGTH &&
+	    guest_read(&m->memory, linear + first, bytes + first, DECODE_MAX_LENGTH - first, access) == GUEST_DONE)
+		*n = DECODE_MAX_LENGTH;
+	return r;
 }
 
-static void execute(struct mmio *m, const struct decoded *d)
+static enum execute_result execute(struct mmio *m, const struct decoded *d)
 {
 	struct vcpu *v = m->v;
 	struct execution e = {
 		.gpr = v->gpr,
 		.rip = vmread(VMCS_GUEST_RIP),
 		.rflags = vmread(VMCS_GUEST_RFLAGS),
-		.stack_size = 4,
+		.stack_size = vmread(VMCS_GUEST_SS_AR) & AR_DB ? 4 : 2,
 		.ctx = m,
 		.ops = &mmio_ops,
 	};
@@ -222,86 +228,144 @@ static void execute(struct mmio *m, const struct decoded *d)
 
 	v->gpr[RSP] = vmread(VMCS_GUEST_RSP);
 	r = decoded_execute(d, &e);
-	if (r == EXECUTE_REFUSED) {
-		vmx_inject_gp(v);
-		return;
-	}
-	if (r == EXECUTE_FAULT)
-		return;
+	if (r == EXECUTE_REFUSED || r == EXECUTE_FAULT)
+		return r;
 	vmwrite(VMCS_GUEST_RSP, v->gpr[RSP]);
-	if (d->flags & DECODED_RFLAGS)
-		vmwrite(VMCS_GUEST_RFLAGS, e.rflags);
-	if (r == EXECUTE_DONE)
-		vmx_advance(d->length);
+	/* EPT violations leave RF set, as faults do; it lasts until the instruction is done */
+	vmwrite(VMCS_GUEST_RFLAGS, e.rflags & ~RFLAGS_RF);
+	vmx_advance(r == EXECUTE_DONE ? d->length : 0);
+	return r;
+}
+
+/* False: this takes a step on filler pages. Nothing has changed then, but for finished elements of a string. */
+static bool emulate(struct vcpu *v)
+{
+	struct mmio m = { .v = v, .access = privilege() };
+	u8 bytes[DECODE_MAX_LENGTH];
+	enum guest_result r;
+	struct decoded d;
+	size_t n;
+
+	describe(&m.memory);
+	r = fetch(&m, bytes, &n);
+	if (r != GUEST_DONE)
+		return result_of(&m, r) == EXECUTE_FAULT;
+	return decode(bytes, n, code_mode(&m.memory), &d) == DECODE_OK && execute(&m, &d) != EXECUTE_REFUSED;
 }
 
 void user_mmio(struct vcpu *v, u64 gpa, u64 qualification)
 {
-	struct mmio m = { .v = v, .gpa = gpa, .access = privilege() };
-	u8 bytes[DECODE_MAX_LENGTH];
-	struct decoded d;
-	size_t n;
+	/* the delivery of an event, or an instruction already known for one that cannot be executed */
+	bool delivery = vmread(VMCS_VECTORING_INFO) & VMX_EVENT_VALID;
 
-	(void)qualification;
-	describe(&m.memory);
-	n = fetch(&m, bytes);
-	if (!n)
-		return;
-	if (decode(bytes, n, code_mode(&m.memory), &d) != DECODE_OK) {
-		user.page->stray++;
-		if (user.page->stray <= STRAY_REPORTS)
-			core_log("user partition: no emulation of the instruction at %lx for %lx",
-				 vmread(VMCS_GUEST_RIP), gpa);
-		vmx_inject_gp(v);
-		return;
-	}
-	execute(&m, &d);
+	if (delivery || stray_running() || !emulate(v))
+		stray_step(v, gpa, qualification);
 }
 
-/* One element of INS or OUTS. */
-static enum execute_result io_element(struct mmio *m, u64 q, u64 linear)
-{
-	u64 value = 0;
-	enum execute_result r;
+/* INS or OUTS on its way. Registers are as wide as addresses, and keep what is above unless that is 32 bits. */
+struct string_io {
+	struct mmio mmio;
+	u64 q;			/* the exit's qualification */
+	u64 mask;		/* of an address */
+	enum decode_segment segment;
+	bool flat;		/* 64-bit code, and a segment without a base */
+};
 
-	if (q & IO_IN) {
-		value = core_io(m->v, IO_PORT(q), IO_SIZE(q), false, 0);
-		return mmio_write(m, linear, IO_SIZE(q), value);
+static void put_address(const struct string_io *s, unsigned int reg, u64 value)
+{
+	u64 *r = &s->mmio.v->gpr[reg];
+
+	*r = s->mask == 0xffff ? (*r & ~0xffffull) | (value & 0xffff) : value & s->mask;
+}
+
+/* The memory side of an element: whole, or byte by byte where it lies on two pages of which one is no RAM. */
+static enum execute_result string_memory(struct mmio *m, u64 linear, unsigned int size, bool write, u64 *value)
+{
+	enum execute_result r = write ? mmio_write(m, linear, size, *value) : mmio_read(m, linear, size, value);
+	u64 all = 0, byte;
+	unsigned int i;
+
+	if (r != EXECUTE_REFUSED)
+		return r;
+	for (i = 0, r = EXECUTE_DONE; i < size && r == EXECUTE_DONE; i++) {
+		byte = *value >> 8 * i;
+		r = write ? mmio_write(m, linear + i, 1, byte) : mmio_read(m, linear + i, 1, &byte);
+		all |= (byte & 0xff) << 8 * i;
 	}
-	r = mmio_read(m, linear, IO_SIZE(q), &value);
-	if (r == EXECUTE_DONE)
-		core_io(m->v, IO_PORT(q), IO_SIZE(q), true, value);
+	if (!write)
+		*value = all;
 	return r;
 }
 
-/*
- * In 64-bit mode with 64-bit addresses only: whoever uses others gets #GP for now (firmware boot will need them).
- * A burst of elements per exit; RIP stays until the count is used up.
- */
+/* A port is read only if what it says can be kept. */
+static enum execute_result can_write(struct mmio *m, u64 linear, unsigned int size)
+{
+	u32 access = m->access | GUEST_WRITE | GUEST_PROBE;
+	u64 gpa;
+	enum guest_result r = guest_translate(&m->memory, linear, access, &gpa);
+
+	if (r == GUEST_DONE && !on_one_page(linear, size))
+		r = guest_translate(&m->memory, linear + size - 1, access, &gpa);
+	return result_of(m, r);
+}
+
+static enum execute_result string_element(struct string_io *s)
+{
+	struct vcpu *v = s->mmio.v;
+	bool in = s->q & IO_IN;
+	unsigned int reg = in ? RDI : RSI, size = IO_SIZE(s->q);
+	u64 offset = v->gpr[reg] & s->mask, linear = offset, value = 0;
+	enum execute_result r = EXECUTE_DONE;
+
+	if (!s->flat)
+		r = mmio_linear(&s->mmio, s->segment, offset, size, in, &linear);
+	if (r == EXECUTE_DONE && in)
+		r = can_write(&s->mmio, linear, size);
+	if (r == EXECUTE_DONE && in)
+		value = core_io(v, IO_PORT(s->q), size, false, 0);
+	if (r == EXECUTE_DONE)
+		r = string_memory(&s->mmio, linear, size, in, &value);
+	if (r != EXECUTE_DONE)
+		return r;
+	if (!in)
+		core_io(v, IO_PORT(s->q), size, true, value);
+	put_address(s, reg, vmread(VMCS_GUEST_RFLAGS) & RFLAGS_DF ? offset - size : offset + size);
+	return EXECUTE_DONE;
+}
+
+/* Which segment and how wide the addresses are: from the exit, Intel SDM volume 3, table 28-8. False: it cannot say. */
+static bool describe_string(struct string_io *s)
+{
+	u64 info = vmread(VMCS_EXIT_INSTR_INFO);
+
+	if (!(rdmsr(AVMM_MSR_VMX_BASIC) & VMX_BASIC_IO_INFO))
+		return false;
+	s->mask = INFO_ADDRESS(info) == 2 ? ~0ull : INFO_ADDRESS(info) ? 0xffffffff : 0xffff;
+	s->segment = s->q & IO_IN ? SEGMENT_ES : INFO_SEGMENT(info) % 6;
+	describe(&s->mmio.memory);
+	s->flat = s->mmio.memory.long_code && s->segment < SEGMENT_FS;
+	return true;
+}
+
+/* A burst of elements per exit, with a single step one; RIP stays until the count is used up. */
 bool core_io_string(struct vcpu *v, u64 q)
 {
-	struct mmio m = { .v = v, .access = privilege() };
-	u64 rflags = vmread(VMCS_GUEST_RFLAGS);
-	unsigned int reg = q & IO_IN ? RDI : RSI;
-	s64 step = rflags & RFLAGS_DF ? -(s64)IO_SIZE(q) : (s64)IO_SIZE(q);
-	u64 left = q & IO_REP ? v->gpr[RCX] : 1, burst;
+	struct string_io s = { .mmio = { .v = v, .access = privilege() }, .q = q };
+	enum execute_result r = EXECUTE_DONE;
+	u64 left, burst = vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF ? 1 : IO_BURST;
 
-	describe(&m.memory);
-	if (!m.memory.long_code)
+	if (!describe_string(&s))
 		return false;
-	for (burst = 0; left && burst < IO_BURST; burst++) {
-		enum execute_result r = io_element(&m, q, v->gpr[reg]);
-
-		if (r == EXECUTE_FAULT)
-			return true;
+	left = q & IO_REP ? v->gpr[RCX] & s.mask : 1;
+	for (; left && burst && r == EXECUTE_DONE; burst--) {
+		r = string_element(&s);
 		if (r != EXECUTE_DONE)
-			return false;
-		v->gpr[reg] += (u64)step;
+			break;
 		left--;
 		if (q & IO_REP)
-			v->gpr[RCX] = left;
+			put_address(&s, RCX, left);
 	}
-	if (!left)
-		vmx_skip_instruction();
-	return true;
+	if (r == EXECUTE_DONE)
+		vmx_advance(left ? 0 : vmread(VMCS_EXIT_INSTR_LENGTH));
+	return r != EXECUTE_REFUSED;
 }

@@ -460,6 +460,20 @@ static void strings_are_bounded_and_resume(void **state)
 	assert_int_equal(model.accesses, 0);
 }
 
+static void strings_stop_for_a_single_step(void **state)
+{
+	struct decoded d = DECODED(DECODE_64, "\xf3\x48\xa5");
+	u64 gpr[16] = { [REG_RCX] = 2, [REG_RSI] = DATA, [REG_RDI] = DATA + 0x2000 };
+	struct execution e = fresh(gpr);
+
+	(void)state;
+	e.rflags |= 1 << 8;
+	assert_int_equal(decoded_execute(&d, &e), EXECUTE_AGAIN);
+	assert_int_equal(gpr[REG_RCX], 1);
+	assert_int_equal(decoded_execute(&d, &e), EXECUTE_DONE);
+	assert_int_equal(gpr[REG_RCX], 0);
+}
+
 /* Offsets wrap within 64 KiB, strings too, and only the low halves of the registers move. */
 static void addresses_of_16_bits(void **state)
 {
@@ -525,6 +539,7 @@ int main(void)
 		cmocka_unit_test(as_the_cpu_does),
 		cmocka_unit_test(failing_callbacks_change_nothing),
 		cmocka_unit_test(strings_are_bounded_and_resume),
+		cmocka_unit_test(strings_stop_for_a_single_step),
 		cmocka_unit_test(addresses_of_16_bits),
 		cmocka_unit_test(stacks_of_other_modes),
 		cmocka_unit_test(segments_with_a_base),

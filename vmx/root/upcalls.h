@@ -22,6 +22,9 @@ bool core_hypercall(struct vcpu *v);
 /* An access to gpa that the vCPU's EPT does not allow. Mends the EPT so that the instruction can run again. */
 void core_ept_violation(struct vcpu *v, u64 gpa, u64 qualification);
 
+/* The step that user_step() began has ended, or something else came first: ends it. */
+void core_step_done(struct vcpu *v);
+
 /* The partition of v cannot go on: triple fault. Returns for the user's only. */
 void core_triple_fault(struct vcpu *v);
 

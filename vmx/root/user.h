@@ -34,6 +34,9 @@ void user_set_tpr_threshold(u32 class);
 bool user_can_take_interrupt(void);
 void user_inject_interrupt(u8 vector);
 void user_want_window(bool on);
+/* step.c: one instruction at a time; core_step_done() comes at the next exit that is no EPT violation. */
+bool user_can_step(void);
+void user_step(struct vcpu *v, bool on);
 void user_set_tsc_offset(u64 offset);
 
 /*

@@ -98,7 +98,7 @@ static int parse_options(const struct command *self, int argc, char **argv, stru
 {
 	int c, status;
 
-	while ((c = getopt_long(argc, argv, ":jh", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, NBD_LETTERS, options, NULL)) != -1) {
 		status = one_option(self, c, argv, o);
 		if (status != GO_ON)
 			return status;
@@ -279,6 +279,8 @@ static int leave_behind(struct manager *manager)
 		close(ready[1]);
 		while (read(ready[0], &byte, 1) < 0 && errno == EINTR)
 			;
+		manager->record.pid = pid;
+		manager->record.alive = manager->record.connections;
 		print_result(&manager->record);
 		return EXIT_DONE;
 	}

@@ -157,7 +157,6 @@ static int join(struct kernel *kernel)
 {
 	int group = genl_ctrl_resolve_grp(kernel->socket, NBD_GENL_FAMILY_NAME, NBD_GENL_MCAST_GROUP_NAME);
 
-	nl_socket_disable_seq_check(kernel->socket);
 	return group < 0 ? group : nl_socket_add_membership(kernel->socket, group);
 }
 
@@ -178,6 +177,7 @@ int kernel_open(struct kernel *kernel, bool events)
 		ret = join(kernel);
 	if (!ret) {
 		nl_socket_enable_msg_peek(kernel->socket);
+		nl_socket_disable_seq_check(kernel->socket);	/* a reply and its acknowledgement have the same */
 		/* A driver that hangs must not hang us as well; without this, it would. */
 		(void)setsockopt(nl_socket_get_fd(kernel->socket), SOL_SOCKET, SO_RCVTIMEO, &timeout,
 				 sizeof(timeout));
@@ -195,12 +195,28 @@ void kernel_close(struct kernel *kernel)
 	kernel->socket = NULL;
 }
 
+static int on_ack(struct nl_msg *msg, void *opaque)
+{
+	(void)msg;
+	*(bool *)opaque = true;
+	return NL_STOP;
+}
+
+/* Not by nl_send_sync(), which leaves the acknowledgement of a request that has a reply to the next one. */
 static int request(struct kernel *kernel, struct nl_msg *msg, nl_recvmsg_msg_cb_t reply, void *opaque)
 {
+	bool done = false;
+	int ret;
+
 	if (!msg)
 		return -NLE_NOMEM;
 	nl_socket_modify_cb(kernel->socket, NL_CB_VALID, NL_CB_CUSTOM, reply, opaque);
-	return nl_send_sync(kernel->socket, msg);	/* frees it */
+	nl_socket_modify_cb(kernel->socket, NL_CB_ACK, NL_CB_CUSTOM, on_ack, &done);
+	ret = nl_send_auto(kernel->socket, msg);
+	nlmsg_free(msg);
+	while (ret >= 0 && !done)
+		ret = nl_recvmsgs_default(kernel->socket);
+	return ret < 0 ? ret : 0;
 }
 
 static int ignore(struct nl_msg *msg, void *opaque)

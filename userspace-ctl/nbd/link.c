@@ -47,6 +47,19 @@ static int configure(struct nbd_handle *handle, const struct link_options *optio
 	       (options->tls_user && nbd_set_tls_username(handle, options->tls_user));
 }
 
+/* What libnbd says when it is TLS that the two sides do not agree about tells nothing of it. */
+static void explain_tls(struct link_report *report, struct nbd_handle *handle, const struct link_options *options)
+{
+	if (nbd_get_tls_negotiated(handle) > 0)
+		return;
+	if (nbd_get_tls(handle) == LIBNBD_TLS_REQUIRE && strstr(report->text, "connection is closed"))
+		snprintf(report->text, sizeof(report->text), "%.200s: the server does not speak TLS, and it was asked for",
+			 options->uri);
+	else if (nbd_get_errno() == ENOTSUP)
+		snprintf(report->text, sizeof(report->text), "%.200s: the server wants TLS: say nbds:// or --tls",
+			 options->uri);
+}
+
 static int add_name(void *opaque, const char *name, const char *description)
 {
 	char *list = opaque;
@@ -64,6 +77,7 @@ static void explain_export(struct link_report *report, struct nbd_handle *handle
 	char list[200] = "", *name;
 
 	explain(report, options);
+	explain_tls(report, handle, options);
 	if (nbd_get_errno() != ENOENT || nbd_aio_is_negotiating(handle) <= 0 ||
 	    nbd_opt_list(handle, (nbd_list_callback){ .callback = add_name, .user_data = list }) < 0)
 		return;
@@ -132,6 +146,7 @@ static void negotiate(struct nbd_handle *handle, const struct link_options *opti
 {
 	if (configure(handle, options) || nbd_connect_uri(handle, options->uri)) {
 		explain(report, options);
+		explain_tls(report, handle, options);
 		return;
 	}
 	/* A server of the oldest kind has no options to negotiate, and is ready. */

@@ -54,7 +54,7 @@ int device_options(const struct command *self, int argc, char **argv, int *index
 	static const struct option options[] = { { "force", no_argument, NULL, 'f' }, COMMON_OPTIONS };
 	int c, status;
 
-	while ((c = getopt_long(argc, argv, COMMON_LETTERS, force ? options : options + 1, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, NBD_LETTERS, force ? options : options + 1, NULL)) != -1) {
 		if (c == 'f')
 			*force = true;
 		else if (common_option(self, c, argv, &status))

@@ -20,7 +20,7 @@
 #include "../avmmctl.h"
 #include "manager.h"
 
-#define OBSERVE_MS	5000
+#define OBSERVE_MS	2000
 #define REPLACE_TRIES	20	/* of 50 ms: the driver has not seen yet that its connection is dead */
 #define REPLACE_MS	50
 

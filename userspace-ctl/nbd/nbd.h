@@ -10,6 +10,9 @@ int nbd_disconnect_run(const struct command *self, int argc, char **argv);
 int nbd_status_run(const struct command *self, int argc, char **argv);
 int nbd_accept_run(const struct command *self, int argc, char **argv);
 
+/* Options may come after the URI or the device. */
+#define NBD_LETTERS	":jh"
+
 /* N of "/dev/nbdN", "nbdN" or "N"; -1 if it is none of them. */
 int parse_device(const char *text);
 

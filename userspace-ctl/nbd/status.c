@@ -123,7 +123,7 @@ static int parse_options(const struct command *self, int argc, char **argv, stru
 	static const struct option options[] = { COMMON_OPTIONS };
 	int c, status;
 
-	while ((c = getopt_long(argc, argv, COMMON_LETTERS, options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, NBD_LETTERS, options, NULL)) != -1) {
 		if (common_option(self, c, argv, &status))
 			return status;
 	}

@@ -233,6 +233,7 @@ s64 partition_destroy(struct cpu *cpu)
 	if (user.state == AVMM_PARTITION_RUNNING || user.state == AVMM_PARTITION_PAUSED)
 		partition_off(cpu, AVMM_REASON_FORCED);
 	vmclear(user.vcpu.vmcs_phys);
+	user_access_forget();
 	vmclear(user.idle.vmcs_phys);
 	invept(INV_ALL_CONTEXTS, 0);
 	set_state(AVMM_PARTITION_NONE);

@@ -152,8 +152,17 @@ s64 stray_init(struct ept *ept);
 bool stray_running(void);
 void stray_step(struct vcpu *v, u64 gpa, u64 qualification);
 
-/* window.c: a page of Linux's or the partition's memory, mapped until the next call on this CPU. */
+/* again.c: an access of the guest to memory that is no RAM, by user_mmio() or quicker. */
+void user_access(struct vcpu *v, u64 gpa, u64 qualification);
+void user_access_forget(void);
+
+/*
+ * window.c: a page of Linux's or the partition's memory, mapped until the next call on this CPU; to be read on the shared
+ * CPU, until the slot is used again or dropped.
+ */
 void *window_map(u64 phys);
+void *window_keep(u32 slot, u64 phys);
+void window_drop(u32 slot);
 
 /* heap.c: pages for the partition, given back all at once. */
 void *pool_page(void);

@@ -140,7 +140,7 @@ void core_ept_violation(struct vcpu *v, u64 gpa, u64 qualification)
 	int err = 0;
 
 	if (!v->service) {
-		user_mmio(v, gpa, qualification);
+		user_access(v, gpa, qualification);
 		return;
 	}
 	lock();

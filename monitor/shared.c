@@ -230,15 +230,18 @@ void shared_stop(struct cpu *cpu)
 }
 
 /*
- * HLT, or MWAIT, whose wake-up by a store nobody sees: it ends after IDLE_LIMIT_MS at the latest. Both wait in activity
+ * HLT, or MWAIT, whose wake-up by a store nobody sees: where there is another CPU that could store, it ends after
+ * IDLE_LIMIT_MS at the latest. (Linux waits for a store to its own flags, which no device reaches.) Both wait in activity
  * state HLT. The service may have been woken by an interrupt since it was entered there, so it wakes for sched.c first.
  */
 void core_service_idle(struct vcpu *v, bool may_wake)
 {
-	u64 now = rdtsc();
+	u64 now = rdtsc(), until = SCHED_NEVER;
 
+	if (may_wake && machine.ncpus > 1)
+		until = now + (u64)IDLE_LIMIT_MS * machine.tsc_khz;
 	sched_wake(&user.sched, SCHED_SERVICE, now);
-	sched_sleep(&user.sched, SCHED_SERVICE, may_wake ? now + (u64)IDLE_LIMIT_MS * machine.tsc_khz : SCHED_NEVER, now);
+	sched_sleep(&user.sched, SCHED_SERVICE, until, now);
 	user.service_mwait = may_wake;
 	service_deaf = may_wake && !service_interruptible();
 	service_halt(true);

@@ -305,7 +305,7 @@ static void world(const u8 *in)
 		successor();
 		break;
 	case 2:
-		if (!queue[0] && !queue[1])	/* a size that changes while requests are out is the device's business */
+		if (!queue[0] && !queue[1])	/* else it is the device's business */
 			unit->sectors = in[3] ? in[3] * 1000u : DISK_SECTORS;
 		break;
 	case 3:

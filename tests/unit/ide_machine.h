@@ -159,6 +159,7 @@ static inline void device_do(struct avmm_blk_req *req)
 	u64 sector = req->sector;
 	u32 i, at;
 
+	assert_true(!req->flags || req->op == AVMM_BLK_WRITE);
 	device.segments = req->nsegments;
 	device.fuas += req->op == AVMM_BLK_WRITE && (req->flags & AVMM_BLK_FUA);
 	device.flushes += req->op == AVMM_BLK_FLUSH;
@@ -225,6 +226,7 @@ static inline void settle(void)
 			;
 		poll_front();
 	} while (kicks != before || device.queued);
+	assert_int_equal(front.rejected | back->rejected, 0);
 }
 
 static inline void set_unit(unsigned int i, u8 kind, u64 sectors)

@@ -444,6 +444,7 @@ static void write_through(void **state)
 	settle();
 	assert_int_equal(take_interrupt(), READY);
 	assert_int_equal(device.fuas, 1);
+	simple(DRIVE0, 0, 0, 0xe7, READY, 0);
 }
 
 static void write_protected(void **state)
@@ -481,6 +482,13 @@ static void out_of_range(void **state)
 		settle();
 		assert_int_equal(take_interrupt() & ERR, 0);
 	}
+	back->unit[0].sectors = 1ull << 48;	/* all six bytes of an address */
+	task_ext(DRIVE0, 0xfedcba987654ull, 1, 0x24);
+	settle();
+	take_interrupt();
+	read_words(words, 256);
+	assert_pattern((u8 *)words, 0, 0xfedcba987654ull, 1);
+	back->unit[0].sectors = DISK_SECTORS;
 	task_ext(DRIVE0, DISK_SECTORS, 1, 0x34);
 	string_out((u8 *)words);
 	settle();
@@ -555,6 +563,13 @@ static void cylinders_heads_sectors(void **state)
 	task(0xa0 | 1, 1 << 8 | 33, 1, 0x20);
 	settle();
 	assert_int_equal(take_interrupt(), READY | ERR);
+	simple(0xaf, 0, 40, 0x91, READY, 0);		/* 16 heads */
+	task(0xa0 | 1, 1 << 8 | 40, 1, 0x20);
+	settle();
+	take_interrupt();
+	read_words(words, 256);
+	assert_pattern((u8 *)words, 0, (16 + 1) * 40 + 39, 1);
+	simple(0xae, 0, 32, 0x91, READY, 0);
 	device.fail_at = (15 + 2) * 32 + 1;
 	task(0xa0 | 2, 1 << 8 | 1, 2, 0x20);
 	settle();

@@ -321,6 +321,17 @@ static void discards(void **state)
 	assert_int_equal(take_interrupt(), READY | ERR);
 	trim(1, 9);
 	assert_int_equal(take_interrupt(), READY | ERR);
+	put_range(5, 0, 0);
+	trim(1, 8);
+	assert_int_equal(take_interrupt(), READY);
+	put_prd(TABLE, 0, RAM_HOLE, 512, true);
+	dma_prepare(TABLE, 0);
+	out(FEATURES, 1);
+	task_ext(DRIVE0, 0, 1, 0x06);
+	dma_start(0);
+	settle();
+	assert_int_equal(in(BM_STATUS), BM_ERROR | INTERRUPT);
+	assert_int_equal(take_interrupt(), READY | ERR);
 	back->unit[0].can_discard = false;
 	trim(1, 1);
 	assert_int_equal(take_interrupt(), READY | ERR);

@@ -115,11 +115,20 @@ static void identify(void **state)
 	assert_int_equal(id[0], 0x85c0);
 	assert_int_equal(id[49] & 0x300, 0x300);
 	assert_int_equal(id[82] & 0x0210, 0x0210);
+	assert_int_equal(id[83], 0x4000);
+	assert_int_equal(id[88], 0x203f);
+	assert_int_equal(id[93] & 0x0f0f, 0x0b00);	/* of drive 1 */
+	assert_int_equal(id[100] | id[60] | id[128], 0);
 	assert_memory_equal(&id[27], "VAMMD DVR-MO", 12);
 	assert_int_equal(id[255] & 0xff, 0xa5);
+	out(LBA_MID, 0x77);
 	out(COMMAND, 0x30);	/* a disk's write has no data phase here */
 	settle();
 	assert_int_equal(take_interrupt(), DRDY | ERR);
+	assert_int_equal(in(LBA_MID), 0x77);
+	out(COMMAND, 0xe0);
+	settle();
+	assert_int_equal(take_interrupt(), DRDY);
 	out(COMMAND, 0xe5);
 	settle();
 	assert_int_equal(take_interrupt(), DRDY);
@@ -129,7 +138,7 @@ static void identify(void **state)
 static void inquiry(void **state)
 {
 	static const u8 p[12] = { 0x12, [4] = 36 }, few[12] = { 0x12, [4] = 5 };
-	static const u8 vital[12] = { 0x12, 1, 0x80, [4] = 36 };
+	static const u8 vital[12] = { 0x12, 1, 0, [4] = 36 };
 
 	(void)state;
 	assert_int_equal(packet(p), 36);
@@ -249,7 +258,7 @@ static void toc(void **state)
 	static const u8 p[12] = { 0x43, 2, [8] = 200 }, lba[12] = { 0x43, 0, [6] = 0xaa, [8] = 200 };
 	static const u8 session[12] = { 0x43, 0, 1, [8] = 200 }, windows[12] = { 0x43, 2, [8] = 200, [9] = 0x40 };
 	static const u8 full[12] = { 0x43, 0, 2, [8] = 200 }, track[12] = { 0x43, [6] = 2, [8] = 200 };
-	static const u8 four[12] = { 0x43, [8] = 4 };
+	static const u8 four[12] = { 0x43, [8] = 4 }, first[12] = { 0x43, [6] = 1, [8] = 200 };
 	static const u8 want[20] = {
 		0, 18, 1, 1, 0, 0x14, 1, 0, 0, 0, 2, 0, 0, 0x14, 0xaa, 0, 0, 2, 15, 25,	/* 10,150 frames */
 	};
@@ -267,6 +276,7 @@ static void toc(void **state)
 	assert_int_equal(got[1], 18);
 	fails(full, 5, 0x24, 0);
 	fails(track, 5, 0x24, 0);
+	assert_int_equal(packet(first), 20);
 }
 
 static void mode_sense(void **state)
@@ -299,6 +309,8 @@ static void configuration(void **state)
 	assert_int_equal(got[7], 0x08);		/* a CD */
 	bytes = packet(all);
 	assert_int_equal(got[3], bytes - 4);
+	assert_int_equal(got[8 + 4 + 1] | got[8 + 4 + 5] << 8, 0x0810);	/* the profiles */
+	assert_int_equal(got[8 + 4 + 6], 1);
 	assert_int_equal(packet(one), 12);
 	assert_int_equal(got[9], 0x1f);
 	assert_true(packet(current) < bytes);
@@ -321,6 +333,7 @@ static void events(void **state)
 	assert_int_equal(packet(p), 8);
 	assert_int_equal(got[4], 2);
 	assert_int_equal(packet(power), 4);
+	assert_int_equal(got[1], 2);
 	assert_int_equal(got[2], 0x80);
 	fails(wait, 5, 0x24, 0);
 }
@@ -329,11 +342,13 @@ static void tray(void **state)
 {
 	static const u8 eject[12] = { 0x1b, [4] = 2 }, load[12] = { 0x1b, [4] = 3 }, ready[12] = { 0 };
 	static const u8 prevent[12] = { 0x1e, [4] = 1 }, allow[12] = { 0x1e }, status[12] = { 0xbd, [9] = 8 };
-	static const u8 start[12] = { 0x1b, [4] = 1 };
+	static const u8 start[12] = { 0x1b, [4] = 1 }, caps[12] = { 0x5a, 0, 0x2a, [8] = 128 };
 
 	(void)state;
 	assert_int_equal(packet(prevent), 0);
 	fails(eject, 5, 0x53, 2);
+	assert_int_equal(packet(caps), 30);
+	assert_int_equal(got[8 + 6] & 2, 2);	/* locked */
 	assert_int_equal(packet(allow), 0);
 	assert_int_equal(packet(eject), 0);
 	fails(ready, 2, 0x3a, 2);
@@ -362,6 +377,8 @@ static void others(void **state)
 	assert_int_equal(packet(disc), 34);
 	assert_int_equal(got[1], 32);
 	assert_int_equal(got[2], 0x0e);
+	assert_int_equal(got[16], 0xff);
+	assert_int_equal(got[3] | got[4] << 8 | got[5] << 16 | got[6] << 24, 0x01010101);
 	fails(unknown, 5, 0x20, 0);
 	fails(select, 5, 0x20, 0);
 	assert_int_equal(packet(read_cd), 2048);

@@ -47,6 +47,7 @@ static void reset_of_an_idle_channel(void **state)
 	assert_int_equal(in(LBA_HIGH), 0xeb);
 	assert_false(lines.level[14]);
 	assert_int_equal(kicks, 0);
+	assert_int_equal(front.channel[0].phase, IDE_IDLE);
 }
 
 /* In a PIO transfer: nothing has to be told to anybody. */
@@ -176,6 +177,38 @@ static void reset_meets_completion(void **state)
 	settle();
 	assert_int_equal(take_interrupt(), READY);
 	assert_pattern(guest(BUFFER), 0, 101, 1);
+}
+
+/* Neither data that go by a buffer, nor parts that were to follow: of a command given up nothing happens any more. */
+static void given_up_halfway(void **state)
+{
+	u32 i;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		put_prd(TABLE, 0, BUFFER + 2, 512, true);	/* by the buffer */
+		dma_prepare(TABLE, TO_MEMORY);
+		if (i == 0) {
+			task(DRIVE0, 100, 1, 0xc8);
+			dma_start(TO_MEMORY);
+		} else {
+			task_ext(DRIVE0, 0, i == 1 ? 16 : 1000, i == 1 ? 0x29 : 0x42);	/* READ MULTIPLE, VERIFY in parts */
+		}
+		memset(areas[0], 0x99, sizeof(areas[0]));
+		poll_back();
+		out(CONTROL, SRST);
+		out(CONTROL, 0);
+		poll_back();
+		assert_int_equal(device.requests, i + 1);
+		while (device_end())
+			;
+		assert_int_equal(device.requests, i + 1);
+		assert_true(ide_back_idle(back));
+		assert_int_equal(guest(BUFFER + 2)[0] | guest(BUFFER + 2)[1], 0);
+		assert_int_equal(areas[0][0], 0x99);
+		settle();
+		assert_int_equal(in(STATUS), READY);
+	}
 }
 
 static void srst_is_held(void **state)
@@ -313,6 +346,9 @@ static void successor(void **state)
 	u8 *const data[2] = { none, none };
 
 	(void)state;
+	out(COMMAND, 0xe5);
+	settle();
+	assert_int_equal(take_interrupt(), READY);
 	start_read(100);
 	poll_back();
 	lose_back();
@@ -320,7 +356,7 @@ static void successor(void **state)
 	page.generation = 0;
 	assert_false(ide_attach(&front, &page, data));
 	attach(2);
-	assert_int_equal(kicks, 2);
+	assert_int_equal(kicks, 3);
 	settle();
 	assert_int_equal(take_interrupt(), READY);
 	assert_pattern(guest(BUFFER), 0, 100, 1);
@@ -535,6 +571,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(reset_with_a_read_on_its_way, begin, end),
 		cmocka_unit_test_setup_teardown(old_write_never_overtakes, begin, end),
 		cmocka_unit_test_setup_teardown(reset_meets_completion, begin, end),
+		cmocka_unit_test_setup_teardown(given_up_halfway, begin, end),
 		cmocka_unit_test_setup_teardown(srst_is_held, begin, end),
 		cmocka_unit_test_setup_teardown(bus_master_stopped, begin, end),
 		cmocka_unit_test_setup_teardown(stop_does_not_touch_pio, begin, end),

@@ -206,6 +206,8 @@ static int connect_anew(struct manager *manager, const struct connect_options *o
 		return status;
 	if (manager->lock < 0)
 		status = lock_device(manager, manager->record.index);
+	if (status)
+		kernel_disconnect(&manager->kernel, manager->record.index);
 	for (i = 0; i < manager->record.connections; i++) {
 		manager->slots[i].alive = true;
 		manager->slots[i].fd = fds[i];

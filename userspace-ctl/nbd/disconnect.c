@@ -135,6 +135,7 @@ int nbd_disconnect_run(const struct command *self, int argc, char **argv)
 int nbd_accept_run(const struct command *self, int argc, char **argv)
 {
 	int index, status, lock, holder = 0;
+	struct nbd_record record;
 
 	status = device_options(self, argc, argv, &index, NULL);
 	if (status != GO_ON)
@@ -144,6 +145,11 @@ int nbd_accept_run(const struct command *self, int argc, char **argv)
 		close(lock);
 		return fail("/dev/nbd%d has no manager", index);
 	}
+	if (record_read(NBD_RUN_DIR, index, &record) || record.state != NBD_REFUSED)
+		status = fail("/dev/nbd%d is not refused: there is nothing to accept", index);
+	record_free(&record);
+	if (status == EXIT_REFUSED)
+		return status;
 	if (lock != -EWOULDBLOCK || holder <= 0)
 		return fail("cannot find the manager of /dev/nbd%d: %s", index, strerror(-lock));
 	if (kill(holder, SIGUSR1))

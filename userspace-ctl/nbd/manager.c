@@ -145,7 +145,6 @@ static void reconnect(struct manager *manager, int socket, const struct nbd_expo
 	if (change == EXPORT_RELABELLED && manager->accept) {
 		notice("/dev/nbd%d: accepted: %s", manager->record.index, why);
 		manager->record.export = *export;
-		manager->accept = false;
 		change = EXPORT_SAME;
 	}
 	if (change != EXPORT_SAME) {
@@ -182,6 +181,7 @@ static void attempt_ends(struct manager *manager, bool in_time)
 		reconnect(manager, socket, &report.export);
 	else
 		manager_tell(manager, slots_state(manager), report.text);
+	manager->accept = false;
 	manager->next_attempt = now_ms() + backoff_next(&manager->backoff, random_u32());
 }
 
@@ -196,17 +196,18 @@ static void attempt_starts(struct manager *manager)
 	manager->next_attempt = now_ms() + BACKOFF_LAST_MS;
 }
 
+/* What was seen may be accepted, and nothing that comes later. */
 static void on_signal(struct manager *manager, int signals)
 {
 	struct signalfd_siginfo info;
 
 	if (read(signals, &info, sizeof(info)) != (ssize_t)sizeof(info))
 		return;
-	if (info.ssi_signo == SIGUSR1) {
+	if (info.ssi_signo != SIGUSR1) {
+		manager->over = true;
+	} else if (manager->record.state == NBD_REFUSED) {
 		manager->accept = true;
 		manager->next_attempt = now_ms();
-	} else {
-		manager->over = true;
 	}
 }
 

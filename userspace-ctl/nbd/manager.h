@@ -29,7 +29,7 @@ struct manager {
 	s64 next_observation;
 	struct backoff backoff;
 	struct observer observer;
-	bool accept;			/* take the next disk whose label or description differs */
+	bool accept;			/* the next attempt may find another label or description */
 	bool over;
 };
 

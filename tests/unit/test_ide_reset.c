@@ -192,7 +192,7 @@ static void given_up_halfway(void **state)
 			task(DRIVE0, 100, 1, 0xc8);
 			dma_start(TO_MEMORY);
 		} else {
-			task_ext(DRIVE0, 0, i == 1 ? 16 : 1000, i == 1 ? 0x29 : 0x42);	/* READ MULTIPLE, VERIFY in parts */
+			task_ext(DRIVE0, 0, i == 1 ? 16 : 1000, i == 1 ? 0x29 : 0x42);
 		}
 		memset(areas[0], 0x99, sizeof(areas[0]));
 		poll_back();
@@ -279,6 +279,7 @@ static void device_reset(void **state)
 	out(DEVICE, DRIVE1);
 	out(COMMAND, 0x08);
 	assert_int_equal(in(STATUS), 0);
+	assert_int_equal(in(LBA_MID), 0x14);
 	settle();
 	out(DEVICE, DRIVE0);
 	assert_int_equal(take_interrupt(), READY | DRQ);

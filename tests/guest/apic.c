@@ -266,6 +266,7 @@ static const char *run_icr_values(void)
 #define HPET_TIMER	(HPET + 0x100)
 #define HPET_STATUS	(HPET + 0x20)
 #define PIN		20u
+#define LAST_EXCEPTION	22
 
 static void redirect(u32 pin, u32 low)
 {
@@ -273,6 +274,15 @@ static void redirect(u32 pin, u32 low)
 	write32(IOAPIC + 0x10, 0);
 	write32(IOAPIC, 0x10 + 2 * pin);
 	write32(IOAPIC + 0x10, low);
+}
+
+/* The fifth time it calms the device. */
+static void calm(u8 vector)
+{
+	if (interrupts[vector] == 5) {
+		write64(HPET_TIMER, 0);
+		write64(HPET_STATUS, 1);
+	}
 }
 
 /* A level-triggered pin that nobody calms: nothing more before the EOI, and again and again with it. */
@@ -292,16 +302,16 @@ static const char *run_level(void)
 	spin_us(3000);
 	first = interrupts[VECTOR];
 	eoi = EOI_LAPIC;
+	on_interrupt = calm;
 	set(EOI, 0);
 	spin_us(500);
 	cli();
-	write64(HPET_TIMER, 0);
-	write64(HPET_STATUS, 1);
+	on_interrupt = NULL;
 	redirect(PIN, MASKED);
 	eoi = EOI_NONE;
 	if (first != 1)
 		return fail("%lu before the EOI", first);
-	return interrupts[VECTOR] > 3 ? NULL : fail("%lu after the EOI", interrupts[VECTOR]);
+	return interrupts[VECTOR] == 5 ? NULL : fail("%lu after the EOI", interrupts[VECTOR]);
 }
 
 /* Vectors, modes and destinations of the I/O APIC that make no sense, while a timer pulls the line. */
@@ -315,7 +325,8 @@ static const char *run_ioapic_values(void)
 	out8(0x40, 1);
 	sti();
 	for (value = 0; value < 0x20000; value += 0x83) {
-		if ((value & 0x700) == ICR_INIT)
+		/* vectors of exceptions would look like these to our handlers */
+		if ((value & 0x700) == ICR_INIT || (u8)value < LAST_EXCEPTION)
 			continue;
 		for (pin = 0; pin < 24; pin++)
 			redirect(pin, value);

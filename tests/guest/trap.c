@@ -4,6 +4,7 @@
 
 #define STUB_SIZE	16
 #define STACK_SIZE	8192
+#define LAST_EXCEPTION	21
 #define PIC_MASTER	0x20
 #define PIC_SLAVE	0xa0
 #define LAPIC_EOI	0xb0
@@ -105,11 +106,11 @@ void trap(struct frame *f)
 {
 	u8 vector = (u8)f->vector;
 
-	if (vector == NMI || vector >= 32) {
+	if (vector == NMI || vector > LAST_EXCEPTION) {
 		interrupts[vector]++;
 		if (on_interrupt)
 			on_interrupt(vector);
-		if (vector >= 32)
+		if (vector != NMI)
 			end_of_interrupt(vector);
 		return;
 	}

@@ -25,11 +25,10 @@ static bool add_region(struct prd_table *t, const u32 entry[2], u64 *left, bool 
 	return true;
 }
 
-/* How many entries are read at once: not into a next page, which the table may not reach, or the 64 KiB behind it. */
-static u32 batch_size(u64 at, u32 end)
+/* How many entries are read at once: not into a next page, which the table may not reach, unless one lies on both. */
+static u32 batch_size(u64 at)
 {
-	u32 page = (u32)(AVMM_PAGE_SIZE - at % AVMM_PAGE_SIZE) / 8, rest = (u32)((end - at) / 8 + 1);
-	u32 n = page < rest ? page : rest;
+	u32 n = (u32)(AVMM_PAGE_SIZE - at % AVMM_PAGE_SIZE) / 8;
 
 	return n > PRD_BATCH ? PRD_BATCH : n ? n : 1;
 }
@@ -43,7 +42,7 @@ enum prd_result prd_load(struct prd_table *t, const struct avmm_guest_memory *m,
 	t->count = 0;
 	t->aligned = true;
 	while (at <= end) {
-		n = batch_size(at, end);
+		n = batch_size(at);
 		if (!avmm_guest_read(m, at, batch, 8 * n))
 			return PRD_BAD;
 		for (i = 0; i < n; i++) {

@@ -121,6 +121,7 @@ static void identify_device(void **state)
 	assert_int_equal(id[100] | (u64)id[101] << 16 | (u64)id[102] << 32, DISK_SECTORS);
 	assert_int_equal(id[106], 0x4000);
 	assert_int_equal(id[169], 0);
+	assert_int_equal(id[217], 1);
 	assert_int_equal(id[255] & 0xff, 0xa5);
 	for (i = 0; i < 512; i++)
 		sum += bytes[i];
@@ -164,6 +165,9 @@ static void set_features(void **state)
 	assert_int_equal(id[63], 0x0407);
 	assert_int_equal(id[88], 0x003f);
 	simple(DRIVE0, 0x03, 0x46, 0xef, READY | ERR, ATA_ABRT);	/* UDMA 6 is not announced */
+	simple(DRIVE0, 0x03, 0x40, 0xef, READY, 0);
+	identify(id);
+	assert_int_equal(id[88], 0x013f);
 	simple(DRIVE0, 0x03, 0x0c, 0xef, READY, 0);
 	identify(id);
 	assert_int_equal(id[63], 0x0007);
@@ -497,6 +501,13 @@ static void out_of_range(void **state)
 	assert_int_equal(device.nstored, 0);
 	simple(DRIVE0, 0, 0, 0x70, READY, 0);	/* SEEK, to sector 0x55.. as the registers have it */
 	back->unit[0].sectors = 100;		/* the export shrank */
+	task(DRIVE0, 99, 0, 0x70);
+	settle();
+	assert_int_equal(take_interrupt(), READY);
+	task(DRIVE0, 100, 0, 0x70);
+	settle();
+	assert_int_equal(take_interrupt(), READY | ERR);
+	assert_int_equal(in(ERROR), ATA_IDNF);
 	task(DRIVE0, 100, 1, 0x20);
 	settle();
 	assert_int_equal(take_interrupt(), READY | ERR);

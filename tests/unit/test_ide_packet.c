@@ -289,6 +289,7 @@ static void mode_sense(void **state)
 	assert_int_equal(packet(all), 8 + 8 + 8 + 22);
 	assert_int_equal(got[1], 8 + 8 + 8 + 22 - 2);
 	assert_int_equal(packet(caps), 30);
+	assert_int_equal(got[2], 1);		/* there is a disc */
 	assert_int_equal(got[8], 0x2a);
 	assert_int_equal(got[9], 0x14);
 	assert_int_equal(packet(mask), 30);
@@ -354,6 +355,8 @@ static void tray(void **state)
 	fails(ready, 2, 0x3a, 2);
 	assert_int_equal(packet(status), 8);
 	assert_int_equal(got[1], 0x10);
+	assert_int_equal(packet(caps), 30);
+	assert_int_equal(got[2], 0x71);
 	assert_int_equal(packet(load), 0);
 	fails(ready, 6, 0x28, 0);
 	assert_int_equal(packet(ready), 0);

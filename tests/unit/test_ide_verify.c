@@ -138,8 +138,11 @@ static u32 describe(u32 count, bool move, bool to_guest)
 		if (n > left)
 			n = left;
 		put_prd(TABLE, index, at, n, n == left);
-		for (i = 0; move && i < n; i += 2)
-			memcpy(to_guest ? guest(at + i) : data + done + i, to_guest ? data + done + i : guest(at + i), 2);
+		for (i = 0; move && i < n; i += 2) {
+			u8 *ours = data + done + i, *theirs = guest(at + i);
+
+			memcpy(to_guest ? theirs : ours, to_guest ? ours : theirs, 2);
+		}
 		done += n;
 		at += n + 512 * (u32)random_below(&layout, 3);
 	}
@@ -178,7 +181,8 @@ static void command(void)
 {
 	bool writes = chance(50);
 	enum how how = (enum how)random_below(&seed, HOWS);
-	u32 count = 1 + (u32)random_below(&seed, chance(10) ? MAX : 24), lba = (u32)random_below(&seed, AREA - count), i;
+	u32 count = 1 + (u32)random_below(&seed, chance(10) ? MAX : 24), i;
+	u32 lba = (u32)random_below(&seed, AREA - count);
 
 	for (i = 0; writes && i < count * 512; i++)
 		data[i] = (u8)random_u64(&seed);

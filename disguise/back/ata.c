@@ -270,14 +270,15 @@ static void ata_set_features(struct ide_job *job, const struct ata_row *row)
 	u8 mode = reg(job, AVMM_ATA_COUNT);
 	bool known = true;
 
-	(void)row;
 	switch (reg(job, AVMM_ATA_FEATURES)) {
 	case 0x02:
 		state.flags |= ATA_STATE_WRITE_CACHE;
 		break;
-	case 0x82:
+	case 0x82:	/* what is cached still goes to the medium */
 		state.flags &= (u8)~ATA_STATE_WRITE_CACHE;
-		break;
+		job->reply.state = state.all;
+		ata_flush(job, row);
+		return;
 	case 0xaa:
 		state.flags |= ATA_STATE_LOOK_AHEAD;
 		break;

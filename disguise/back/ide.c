@@ -101,7 +101,8 @@ static void job_cancel(struct ide_back *back, const struct avmm_disk_command *cm
 
 	if (ch->job.busy && ch->job.cmd.tag == cmd->tag && !ch->job.cancelled) {
 		ch->job.cancelled = true;
-		back->ops.withdraw(back->ops.ctx, &ch->req);
+		if (ch->req.op <= AVMM_BLK_WRITE && ch->job.transfer.place == TRANSFER_GUEST)
+			back->ops.withdraw(back->ops.ctx, &ch->req);
 	}
 	put_completion(back, &c);
 }

@@ -86,8 +86,9 @@ union atapi_state {
 struct ide_back_ops {
 	void (*submit)(void *ctx, struct avmm_blk_req *req);
 	/*
-	 * The guest gave up the command that this request is of: from now on it must not reach guest memory, also
-	 * where the device is about to write there (the pages are exchanged for copies).
+	 * The guest gave up the command that this request is of, a READ or WRITE whose segments are guest memory. From
+	 * the return on the device must not reach that memory, neither to write nor to read what the guest now keeps
+	 * there: the pages are exchanged for copies.
 	 */
 	void (*withdraw)(void *ctx, struct avmm_blk_req *req);
 	/* There are completions for the front. */

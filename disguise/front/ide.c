@@ -57,7 +57,6 @@ static const struct {
 	{ 0xce, OUT | MULTIPLE | EXT },		/* WRITE MULTIPLE FUA EXT */
 	{ 0xe5, QUICK },			/* CHECK POWER MODE */
 	{ 0xec, QUICK },			/* IDENTIFY DEVICE */
-	{ 0xef, QUICK },			/* SET FEATURES */
 };
 
 static u8 command_class(u8 opcode)

@@ -108,7 +108,8 @@ static void on_submit(void *ctx, struct avmm_blk_req *req)
 static void on_withdraw(void *ctx, struct avmm_blk_req *req)
 {
 	(void)ctx;
-	CHECK(queue[req->unit / 2] == req);
+	CHECK(queue[req->unit / 2] == req && req->op <= AVMM_BLK_WRITE);
+	CHECK((u8 *)req->segment[0].data >= ram && (u8 *)req->segment[0].data < ram + RAM_SIZE);
 	req->nsegments = 0;	/* to nobody's memory any more */
 }
 

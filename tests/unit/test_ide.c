@@ -172,6 +172,7 @@ static void set_features(void **state)
 	identify(id);
 	assert_int_equal(id[63], 0x0007);
 	simple(DRIVE0, 0x82, 0, 0xef, READY, 0);
+	assert_int_equal(device.flushes, 1);
 	simple(DRIVE0, 0x55, 0, 0xef, READY, 0);
 	identify(id);
 	assert_int_equal(id[85] & 0x60, 0);

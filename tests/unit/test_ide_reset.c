@@ -200,6 +200,7 @@ static void given_up_halfway(void **state)
 		out(CONTROL, 0);
 		poll_back();
 		assert_int_equal(device.requests, i + 1);
+		assert_null(device.withdrawn);		/* it is not in the guest's memory */
 		while (device_end())
 			;
 		assert_int_equal(device.requests, i + 1);

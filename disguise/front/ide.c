@@ -367,9 +367,11 @@ static void command_write(struct ide_channel *ch, u8 opcode)
 	ch->active = (u8)unit;
 	drive->regs.now[AVMM_ATA_ERROR] = 0;
 	drive->regs.now[AVMM_ATA_STATUS] = ATA_DRDY | ATA_DSC;
-	vdev_clear(&ch->cmd, sizeof(ch->cmd));
 	ch->cmd.message = AVMM_DISK_COMMAND;
 	ch->cmd.unit = (u8)(ch->index * IDE_DRIVES + unit);
+	ch->cmd.flags = 0;
+	ch->cmd.done = 0;
+	ch->cmd.bytes = 0;
 	ch->cmd.regs = drive->regs;
 	ch->cmd.regs.now[AVMM_ATA_FEATURES] = ch->features[0];
 	ch->cmd.regs.prev[AVMM_ATA_FEATURES] = ch->features[1];

@@ -128,7 +128,7 @@ static void device_end(unsigned int channel, u8 how)
 			*first = (u8)req->sector;
 			*last = (u8)(req->sector >> 8);
 		} else {
-			how ^= *first ^ *last;
+			how ^= (*first ^ *last) & 0x3f;
 		}
 	}
 	req->status = how & 0x80 ? AVMM_BLK_ERROR : AVMM_BLK_OK;
@@ -260,8 +260,8 @@ static void task(const u8 *in)
 	unsigned int i;
 
 	out(base + AVMM_ATA_DEVICE, in[1] & 0x40 ? 0xf0 : 0xe0);
-	for (i = 0; i < 2; i++) {	/* zeroes first, for 48 bits */
-		out(base + AVMM_ATA_COUNT, i ? count : 0);
+	for (i = 0; i < 2; i++) {	/* high bytes first; some counts fill the data area more than once */
+		out(base + AVMM_ATA_COUNT, i ? count : count >> 5);
 		out(base + AVMM_ATA_LBA_LOW, i ? in[2] : 0);
 		out(base + AVMM_ATA_LBA_MID, 0);
 		out(base + AVMM_ATA_LBA_HIGH, 0);
@@ -390,6 +390,7 @@ static void check_channel(const struct ide_channel *ch)
 	CHECK(!((ch->orphans | ch->cancelling) >> AVMM_DISK_TAGS));
 	CHECK(front.page || (!ch->orphans && !ch->cancelling && ch->phase != IDE_RUN));
 	CHECK(!(ch->phase == IDE_IN || ch->phase == IDE_OUT) || ch->data);
+	CHECK(!ch->cancelling || ide_cancelling(ch->ide));
 }
 
 static void check_state(void)

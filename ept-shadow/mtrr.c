@@ -120,3 +120,25 @@ bool mtrr_uniform(const struct avmm_mtrr *mtrr, u64 base, u64 size)
 	}
 	return done >= size;
 }
+
+static bool known_type(u64 type)
+{
+	return type == MTRR_UC || type == MTRR_WC || type == MTRR_WT || type == MTRR_WP || type == MTRR_WB;
+}
+
+bool mtrr_msr_valid(u32 number, u64 value, u32 phys_bits)
+{
+	unsigned int i;
+
+	if (number == 0x2ff)
+		return !(value & ~(0xffull | MTRR_E | MTRR_FE)) && known_type(value & 0xff);
+	if (number < 0x250) {
+		if (value >> phys_bits)
+			return false;
+		return number & 1 ? !(value & (MTRR_VALID - 1)) : !(value & 0xf00) && known_type(value & 0xff);
+	}
+	for (i = 0; i < 8; i++)
+		if (!known_type(value >> 8 * i & 0xff))
+			return false;
+	return true;
+}

@@ -35,4 +35,7 @@ u32 mtrr_type(const struct avmm_mtrr *mtrr, u64 addr);
  */
 bool mtrr_uniform(const struct avmm_mtrr *mtrr, u64 base, u64 size);
 
+/* May a guest with this physical address width write the value to this MTRR (200h to 20Fh, the fixed ones, 2FFh)? */
+bool mtrr_msr_valid(u32 number, u64 value, u32 phys_bits);
+
 #endif

@@ -16,6 +16,7 @@
 #define EBUSY	16
 #define EOPNOTSUPP 95
 #define USER_VPID	2
+#define USER_XCR0	0x2e7	/* x87, SSE, AVX, AVX-512, PKRU: what the guest's CPUID has */
 #define EPT_CAP_1G	(1ul << 17)
 #define FOUR_GIB	(1ull << 32)
 
@@ -182,6 +183,7 @@ static void start_vcpu(struct cpu *cpu)
 	user.vcpu.gpr[RSI] = c->rsi;
 	cpu->service.world = &user.service_world;
 	switch_init(&user.service_world, &user.xcr0_mask);
+	user.xcr0_mask &= USER_XCR0;
 	switch_reset(&user.world);
 	user_msr_bitmap(user.msr_bitmap);
 	user_msr_reset();

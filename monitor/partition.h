@@ -45,6 +45,7 @@ struct platform {
 	struct lapic lapic;
 	struct ioapic ioapic;
 	struct uart uart;
+	bool nmi;		/* pends for the vCPU; one more is no more, as in the CPU */
 	bool off_wanted;	/* noted by handlers, done before the next entry */
 	bool reset_wanted;
 };
@@ -68,6 +69,7 @@ struct partition {
 	struct world world;
 	struct world service_world;
 	bool halted;
+	bool deaf;			/* … with interrupts off: only an NMI wakes it */
 	bool service_wanted;		/* an interrupt is pending for the service */
 	bool deferred;			/* interrupts of devices and the tick are held back by CR8 */
 	u64 service_cr8;		/* … which the service had set to this */

@@ -70,8 +70,12 @@ static void lapic_deliver(void *ctx, u32 vcpu, enum lapic_mode mode, u8 vector)
 
 	/* one vCPU, and whoever comes here is on its CPU: nothing to kick */
 	partition_look(p);
+	if (mode == LAPIC_NMI)
+		p->platform.nmi = true;
+	/* the boot CPU would go to the reset vector; it never waits for a SIPI */
+	else if (mode == LAPIC_INIT)
+		p->platform.reset_wanted = true;
 	(void)vcpu;
-	(void)mode;
 	(void)vector;
 }
 

@@ -19,6 +19,7 @@
 #include "core.h"
 #include "partition.h"
 
+#define RFLAGS_IF	(1ul << 9)
 #define IDLE_ROUNDS	4	/* of deadlines that came to nothing, before an entry */
 #define SHORTEST_US	2	/* of an entry */
 #define IDLE_LIMIT_MS	1	/* of the service's MWAIT: a store may wake it, which nobody sees */
@@ -52,7 +53,7 @@ static void advance(void)
 /* Can the halted vCPU go on? Devices are up to date. */
 static bool has_work(void)
 {
-	return !user.halted || platform_pending(&user);
+	return !user.halted || user.platform.nmi || (!user.deaf && platform_pending(&user));
 }
 
 /* What ends the guest's run when it can take an interrupt: an open window, a lower TPR by way of CR8. */
@@ -66,9 +67,24 @@ static void want_exits(bool window, u32 tpr_threshold)
 	user.tpr_threshold = tpr_threshold;
 }
 
+static void inject_nmi(void)
+{
+	bool can = user_can_take_nmi();
+
+	user.halted = false;
+	if (can) {
+		user.platform.nmi = false;
+		user_inject_nmi();
+		user.page->injected++;
+	}
+	user_want_nmi_window(!can);
+}
+
 /* The user's vCPU is about to be entered and its VMCS is loaded: interrupts. */
 static void inject(void)
 {
+	if (user.platform.nmi)
+		inject_nmi();
 	if (!platform_may_pend(&user.platform)) {
 		if (user.window || user.tpr_threshold)
 			want_exits(false, 0);
@@ -310,6 +326,7 @@ void core_user_halt(struct vcpu *v)
 {
 	(void)v;
 	user.halted = true;
+	user.deaf = !(vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF);
 }
 
 void core_user_window(struct vcpu *v)
@@ -343,7 +360,7 @@ void core_user_enter(struct vcpu *v)
 	if (!running())
 		return;
 	advance();
-	if (user.halted && !platform_pending(&user)) {
+	if (!has_work()) {
 		sched_sleep(&user.sched, SCHED_USER, host_time(user.platform.next), rdtsc());
 		user.resched = true;
 	}

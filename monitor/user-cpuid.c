@@ -17,6 +17,7 @@
 #define TSC_DENOMINATOR	800
 #define PDPTE_RESERVED	0x1e6ull
 #define MAX_BASIC	0x16
+#define XSAVE_LEGACY_SIZE 576	/* with the header */
 #define MAX_EXTENDED	0x80000008u
 
 struct cpuid_row {
@@ -31,12 +32,15 @@ struct cpuid_row {
 #define LEAF1_ECX_SET	(1u << 21 | 1u << 24 | 1u << 31)	/* x2APIC, TSC deadline, hypervisor */
 /* … EDX: without DS, ACPI clock modulation, HTT, TM, PBE. */
 #define LEAF1_EDX	(ALL & ~(1u << 21 | 1u << 22 | 1u << 28 | 1u << 29 | 1u << 31))
-/* Leaf 7 EBX: without SGX, HLE, PQM, RTM, PQE, Intel PT. TSC_ADJUST is there. */
-#define LEAF7_EBX	(ALL & ~(1u << 2 | 1u << 4 | 1u << 11 | 1u << 12 | 1u << 15 | 1u << 25))
-/* … ECX: AVX-512 and other instructions, UMIP, PKU, RDPID; without OSPKE, WAITPKG, CET, LA57, key locker, SGX. */
-#define LEAF7_ECX	(1u << 1 | 1u << 2 | 1u << 3 | 0x7fu << 8 | 1u << 14 | 1u << 22 | 1u << 25 | 1u << 27 | 1u << 28)
-/* … EDX: AVX-512 additions, fast short REP MOV, MD_CLEAR, SERIALIZE; without AMX, CET, UINTR, PMU, SPEC_CTRL's MSRs. */
-#define LEAF7_EDX	(1u << 2 | 1u << 3 | 1u << 4 | 1u << 8 | 1u << 10 | 1u << 14 | 1u << 23)
+/* Leaf 7 EBX: without SGX, HLE, PQM, RTM, MPX, PQE, Intel PT. TSC_ADJUST is there. */
+#define LEAF7_EBX	(ALL & ~(1u << 2 | 1u << 4 | 1u << 11 | 1u << 12 | 1u << 14 | 1u << 15 | 1u << 25))
+/* … ECX: AVX-512 and other instructions, UMIP, PKU, RDPID; without OSPKE, WAITPKG, CET, TME, LA57, key locker, SGX. */
+#define LEAF7_ECX	(1u << 1 | 1u << 2 | 1u << 3 | 0x5fu << 8 | 1u << 22 | 1u << 25 | 1u << 27 | 1u << 28)
+/*
+ * … EDX: AVX-512 additions, fast short REP MOV, MD_CLEAR, SERIALIZE, and what user_msr_bitmap() passes: SPEC_CTRL,
+ * PRED_CMD, FLUSH_CMD, and ARCH_CAPABILITIES, which user-msr.c filters. Without AMX, CET, UINTR, PMU.
+ */
+#define LEAF7_EDX	(1u << 2 | 1u << 3 | 1u << 4 | 1u << 8 | 1u << 10 | 1u << 14 | 1u << 23 | 0xfu << 26 | 1u << 31)
 
 static const struct cpuid_row rows[] = {
 	{ 0x0, ANY_SUB, { 0, ALL, ALL, ALL }, { MAX_BASIC } },
@@ -75,13 +79,29 @@ static void set(u64 r[4], u32 a, u32 b, u32 c, u32 d)
 	r[3] = d;
 }
 
-/* Leaf Dh: no state beyond what the service has enabled, no supervisor state. */
+/* Bytes of an XSAVE area with all states that the guest may enable; SDM volume 1, 13.5. */
+static u32 largest_area(void)
+{
+	u64 r[4], end = XSAVE_LEGACY_SIZE;
+	u32 i;
+
+	for (i = 2; i < 63; i++) {
+		if (!(user.xcr0_mask >> i & 1))
+			continue;
+		cpuid(0xd, i, r);
+		if (r[0] + r[1] > end)
+			end = r[0] + r[1];
+	}
+	return (u32)end;
+}
+
+/* Leaf Dh: no state beyond what the service has enabled, no supervisor state. Sizes in EBX follow the guest's XCR0. */
 static void extended_states(u32 sub, u64 r[4])
 {
 	if (sub == 0) {
 		r[0] &= (u32)user.xcr0_mask;
 		r[3] &= user.xcr0_mask >> 32;
-		r[2] = switch_xsave_size();
+		r[2] = largest_area();
 	} else if (sub == 1) {
 		r[0] &= 0xf;
 		r[2] = 0;

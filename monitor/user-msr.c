@@ -4,6 +4,7 @@
  * counted. The list is what Linux and Windows are known to touch, some of it before they have a #GP handler.
  */
 #include <avmm/x86.h>
+#include <ept-shadow/mtrr.h>
 #include <vmx/root/insn.h>
 #include <vmx/root/upcalls.h>
 #include <vmx/vmcs.h>
@@ -11,6 +12,7 @@
 #include "partition.h"
 
 #define MSR_TSC			0x10
+#define MSR_TSC_ADJUST		0x3b
 #define MSR_TSC_DEADLINE	0x6e0
 #define MSR_X2APIC_FIRST	0x800
 #define MSR_X2APIC_LAST		0x8ff
@@ -19,7 +21,7 @@
 enum msr_answer {
 	MSR_CONSTANT,		/* reads give the constant, writes of the same value are taken, others #GP */
 	MSR_IGNORED,		/* reads give the constant, writes are dropped */
-	MSR_NATIVE,		/* reads give the machine's, writes are dropped */
+	MSR_NATIVE,		/* reads give the machine's bits of the constant, writes are dropped */
 	MSR_MTRR,		/* kept, without effect: second-level tables say the type */
 };
 
@@ -33,10 +35,11 @@ struct msr_row {
 static const struct msr_row rows[] = {
 	{ 0x17, 0x17, MSR_IGNORED, 0 },				/* PLATFORM_ID */
 	{ 0x3a, 0x3a, MSR_CONSTANT, AVMM_FEATURE_CONTROL_LOCK },	/* FEATURE_CONTROL: locked, no VMX */
-	{ 0x3b, 0x3b, MSR_IGNORED, 0 },				/* TSC_ADJUST */
 	{ 0x79, 0x79, MSR_IGNORED, 0 },				/* microcode update */
-	{ 0x8b, 0x8b, MSR_NATIVE, 0 },				/* microcode revision */
+	{ 0x8b, 0x8b, MSR_NATIVE, ~0ull },			/* microcode revision */
 	{ 0xce, 0xce, MSR_IGNORED, 0 },				/* PLATFORM_INFO */
+	/* ARCH_CAPABILITIES: what this CPU does not suffer from, and that VERW clears; none that stands for an MSR */
+	{ 0x10a, 0x10a, MSR_NATIVE, 0x1d1ae17f },
 	{ 0xfe, 0xfe, MSR_CONSTANT, 0x508 },			/* MTRRCAP: 8 ranges, fixed ranges, WC */
 	{ 0x179, 0x17a, MSR_IGNORED, 0 },			/* MCG_CAP: no banks; MCG_STATUS */
 	{ 0x198, 0x199, MSR_IGNORED, 0 },			/* PERF_STATUS, PERF_CTL */
@@ -130,21 +133,29 @@ bool user_rdmsr(struct vcpu *v, u32 number, u64 *value)
 		*value = rdtsc() + vmread(VMCS_TSC_OFFSET);
 		return true;
 	}
+	/* the sum of what was added to the TSC, whichever of the two was written: SDM volume 3, 18.17.3 */
+	if (number == MSR_TSC_ADJUST) {
+		*value = user.tsc_delta;
+		return true;
+	}
 	row = find(number);
 	if (!row)
 		return unknown(v, "read", number);
 	*value = row->constant;
 	if (row->answer == MSR_MTRR)
 		*value = mtrr[mtrr_index(number)];
-	else if (row->answer == MSR_NATIVE)
-		return rdmsr_safe(number, value);
+	if (row->answer != MSR_NATIVE)
+		return true;
+	if (!rdmsr_safe(number, value))
+		return false;
+	*value &= row->constant;
 	return true;
 }
 
 /* The guest moves its own view of the TSC; the partition's time does not move. */
-static void write_tsc(u64 value)
+static void adjust_tsc(u64 delta)
 {
-	user.tsc_delta = value - running_now();
+	user.tsc_delta = delta;
 	vmwrite(VMCS_TSC_OFFSET, user.time_offset + user.tsc_delta);
 	lapic_set_tsc_offset(&user.platform.lapic, user.tsc_delta, running_now());
 	platform_lapic_touched(&user, running_now());
@@ -162,13 +173,20 @@ bool user_wrmsr(struct vcpu *v, u32 number, u64 value)
 		return done;
 	}
 	if (number == MSR_TSC) {
-		write_tsc(value);
+		adjust_tsc(value - running_now());
+		return true;
+	}
+	if (number == MSR_TSC_ADJUST) {
+		adjust_tsc(value);
 		return true;
 	}
 	row = find(number);
 	if (!row)
 		return unknown(v, "write", number);
-	if (row->answer == MSR_MTRR)
+	if (row->answer == MSR_MTRR) {
+		if (!mtrr_msr_valid(number, value, machine.phys_bits))
+			return false;
 		mtrr[mtrr_index(number)] = value;
+	}
 	return row->answer != MSR_CONSTANT || value == row->constant;
 }

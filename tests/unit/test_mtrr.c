@@ -195,6 +195,30 @@ static void masks_with_holes_are_bounded(void **state)
 	assert_int_equal(mtrr_type(&mtrr, 0x5000), MTRR_WB);
 }
 
+/* What WRMSR takes: SDM volume 3, 12.11.2. */
+static void values_of_the_registers(void **state)
+{
+	unsigned int type, i;
+
+	(void)state;
+	for (type = 0; type < 256; type++) {
+		bool good = type == 0 || type == 1 || (type >= 4 && type <= 6);
+
+		assert_int_equal(mtrr_msr_valid(0x2ff, type | MTRR_E | MTRR_FE, 40), good);
+		assert_int_equal(mtrr_msr_valid(0x200, 0xfffffff000ull | type, 40), good);
+		for (i = 0; i < 8; i++)
+			assert_int_equal(mtrr_msr_valid(0x268, (u64)type << 8 * i, 40), good);
+	}
+	assert_false(mtrr_msr_valid(0x2ff, 1 << 8, 40));
+	assert_false(mtrr_msr_valid(0x2ff, 1 << 12, 40));
+	assert_false(mtrr_msr_valid(0x202, 1ull << 40, 40));
+	assert_false(mtrr_msr_valid(0x202, 0x100, 40));
+	assert_true(mtrr_msr_valid(0x203, 0xffc0000800ull, 40));
+	assert_false(mtrr_msr_valid(0x203, 0xffc0000400ull, 40));
+	assert_false(mtrr_msr_valid(0x203, 0x1ffc0000800ull, 40));
+	assert_true(mtrr_msr_valid(0x20f, 0xfffffc0000800ull, 52));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -207,6 +231,7 @@ int main(void)
 		cmocka_unit_test(uniform_sees_through_joints),
 		cmocka_unit_test(uniform_equals_looking_at_every_page),
 		cmocka_unit_test(masks_with_holes_are_bounded),
+		cmocka_unit_test(values_of_the_registers),
 	};
 
 	return cmocka_run_group_tests_name("mtrr", tests, NULL, NULL);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Control registers. The guest owns every bit but CR0.NE and CR4.VMXE, which VMX operation needs set: a write that
- * differs from the shadow in one of these comes here (Intel SDM volume 3, 26.1.3) and is carried out with all of its
- * effects. XSETBV always comes here.
+ * Control registers. The guest owns every bit but CR0.NE and CR4.VMXE, which VMX operation needs set, and in a user's CR4
+ * those of user.c: a write that differs from the shadow in one of these comes here (Intel SDM volume 3, 26.1.3) and is
+ * carried out with all of its effects. XSETBV always comes here.
  */
 #include <avmm/x86.h>
 #include <vmx/root/instr.h>
@@ -95,13 +95,13 @@ static bool write_cr0(const struct vcpu *v, u64 value)
 static bool write_cr4(const struct vcpu *v, u64 value)
 {
 	u64 old = vmread(VMCS_GUEST_CR4);
-	u64 changed = old ^ value;
+	u64 changed = old ^ value;	/* MCE and VMXE matter to nothing below */
 	bool long_mode = vmread(VMCS_GUEST_EFER) & AVMM_EFER_LMA;
 
 	/* FIXED1 has a 1 for every bit that this CPU knows; a user's vCPU has fewer */
 	if (value & ~rdmsr(AVMM_MSR_VMX_CR4_FIXED1))
 		return false;
-	if (!v->service && (value & vmread(VMCS_CR4_MASK)))
+	if (!v->service && (value & vmread(VMCS_CR4_MASK) & ~AVMM_CR4_MCE))
 		return false;
 	if (long_mode && ((changed & AVMM_CR4_LA57) || !(value & AVMM_CR4_PAE)))
 		return false;
@@ -111,8 +111,8 @@ static bool write_cr4(const struct vcpu *v, u64 value)
 		return false;
 	if ((changed & CR4_LOADS) && !load_pdptes(v, vmread(VMCS_GUEST_CR0), value, long_mode))
 		return false;
-	vmwrite(VMCS_CR4_SHADOW, value & AVMM_CR4_VMXE);
-	vmwrite(VMCS_GUEST_CR4, value | AVMM_CR4_VMXE);
+	vmwrite(VMCS_CR4_SHADOW, value & vmread(VMCS_CR4_MASK));
+	vmwrite(VMCS_GUEST_CR4, value | AVMM_CR4_VMXE | (v->service ? 0 : AVMM_CR4_MCE));
 	if (changed & CR4_FLUSHES)
 		invvpid(INV_SINGLE_CONTEXT, vmread(VMCS_VPID));
 	return true;

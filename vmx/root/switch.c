@@ -32,6 +32,7 @@ static const u32 msr_table[SWITCH_MSRS] = {
 	0x33,		/* TEST_CTRL */
 	0x1c4,		/* XFD */
 	0x1c5,		/* XFD_ERR */
+	0xda0,		/* XSS: 0 for the user, so that XSAVES gives it nothing of the service's */
 };
 
 static struct {

@@ -8,11 +8,10 @@
 
 #include <vmx/root/cpu.h>
 
-#define SWITCH_MSRS 12
+#define SWITCH_MSRS 13
 
 struct world {
 	u64 xcr0;
-	u64 xss;
 	u64 cr2;
 	u64 dr[4];
 	u64 dr6;

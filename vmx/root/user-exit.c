@@ -31,11 +31,19 @@ static void exit_event(struct vcpu *v)
 	core_service_wanted(v);
 }
 
-/* The NMI handler asked for it, for the service: in this VMCS, because it was the one that ran. */
+/*
+ * Either the NMI handler asked for it, for the service: in this VMCS, because it was the one that ran. Or the guest has
+ * an NMI pending, which it gets on its way in.
+ */
 static void exit_nmi_window(struct vcpu *v)
 {
+	u32 events;
+
 	vmwrite(VMCS_PROC_CONTROLS, vmread(VMCS_PROC_CONTROLS) & ~(u64)VMX_PROC_NMI_WINDOW);
-	core_service_wanted(v);
+	vmx_recheck_events(v->cpu);
+	events = v->cpu->event.nmi | v->cpu->event.mc;
+	if (events)
+		core_service_wanted(v);
 }
 
 static void exit_hlt(struct vcpu *v)
@@ -82,6 +90,32 @@ static void exit_window(struct vcpu *v)
 	core_user_window(v);
 }
 
+/*
+ * On the shared CPU an INIT is for the machine, and the exit has used it up: the service takes it as if it had come
+ * while that ran.
+ */
+static void take_init(struct vcpu *v)
+{
+	struct vcpu *service = v->cpu->current;
+
+	if (service->service)
+		vmx_exit_init(service);
+}
+
+static void user_init(struct vcpu *v)
+{
+	core_service_wanted(v);
+	core_user_enter(v);
+	take_init(v);
+}
+
+static void idle_init(struct vcpu *v)
+{
+	core_service_wanted(v);
+	core_idle_enter(v);
+	take_init(v);
+}
+
 static void exit_nothing(struct vcpu *v)
 {
 	/* what there is to do is done on the way to the next entry */
@@ -94,7 +128,6 @@ static void exit_nothing(struct vcpu *v)
 
 USER(exit_event)
 USER(core_service_interrupt)
-USER(core_service_wanted)
 USER(core_triple_fault)
 USER(exit_window)
 USER(exit_nmi_window)
@@ -118,8 +151,7 @@ void (*const vmx_user_exits[EXIT_ROWS])(struct vcpu *v) = {
 	[VMX_REASON_EXCEPTION_NMI]	= user_exit_event,
 	[VMX_REASON_EXTERNAL_INTERRUPT]	= user_core_service_interrupt,
 	[VMX_REASON_TRIPLE_FAULT]	= user_core_triple_fault,
-	/* on the shared CPU an INIT is for the machine: it stays pending until the service runs */
-	[VMX_REASON_INIT]		= user_core_service_wanted,
+	[VMX_REASON_INIT]		= user_init,
 	[VMX_REASON_INTERRUPT_WINDOW]	= user_exit_window,
 	[VMX_REASON_NMI_WINDOW]		= user_exit_nmi_window,
 	[VMX_REASON_TASK_SWITCH]	= user_vmx_inject_gp,
@@ -161,13 +193,12 @@ IDLE(exit_event)
 IDLE(exit_nmi_window)
 IDLE(exit_nothing)
 IDLE(core_service_interrupt)
-IDLE(core_service_wanted)
 
 /* Of the vCPU that waits in HLT for the others: only what ends HLT can come. */
 void (*const vmx_idle_exits[EXIT_ROWS])(struct vcpu *v) = {
 	[0 ... EXIT_ROWS - 1]		= idle_exit_nothing,
 	[VMX_REASON_EXCEPTION_NMI]	= idle_exit_event,
 	[VMX_REASON_EXTERNAL_INTERRUPT]	= idle_core_service_interrupt,
-	[VMX_REASON_INIT]		= idle_core_service_wanted,
+	[VMX_REASON_INIT]		= idle_init,
 	[VMX_REASON_NMI_WINDOW]		= idle_exit_nmi_window,
 };

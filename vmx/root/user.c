@@ -20,9 +20,12 @@
 #define LIKE_PROC2	(VMX_PROC2_RDTSCP | VMX_PROC2_INVPCID | VMX_PROC2_XSAVES)
 
 #define CR0_START	(AVMM_CR0_PE | AVMM_CR0_ET | AVMM_CR0_NE | AVMM_CR0_WP | AVMM_CR0_PG)
-/* bits that turn on what a user's vCPU does not have, or what the switch does not carry: refused as reserved */
-#define CR4_UINTR	(1ul << 25)
-#define CR4_NOT_USERS	(AVMM_CR4_LA57 | CR4_UINTR | AVMM_CR4_SMXE | AVMM_CR4_CET | AVMM_CR4_PKS | AVMM_CR4_FRED)
+/*
+ * CR4: bits 0 to 11, FSGSBASE, PCIDE, OSXSAVE, SMEP, SMAP, PKE. The others, also those that nobody knows yet, turn on
+ * what a user's vCPU does not have, or what the switch does not carry: refused as reserved. MCE stays set under a guest
+ * that has it clear, or a machine check would shut the machine down.
+ */
+#define CR4_USERS	0x770ffful
 #define PAT_RESET	0x0007040600070406ull
 #define RESET_DR7	0x400
 #define AR_CODE64	0xa09b
@@ -31,6 +34,13 @@
 #define FLAT_LIMIT	0xffffffffu
 #define RFLAGS_IF	(1u << 9)
 #define BITMAP_WRITE	2048
+#define LEAF7_IBRS	(1u << 26)	/* EDX; and IBPB */
+#define LEAF7_STIBP	(1u << 27)
+#define LEAF7_FLUSH	(1u << 28)
+#define LEAF7_SSBD	(1u << 31)
+#define MSR_SPEC_CTRL	0x48
+#define MSR_PRED_CMD	0x49
+#define MSR_FLUSH_CMD	0x10b
 #define BITMAP_HIGH	1024
 
 static bool allowed(u32 msr, u32 bits)
@@ -77,7 +87,7 @@ static void write_zeroes(void)
 		VMCS_EXIT_MSR_LOAD_COUNT, VMCS_TPR_THRESHOLD, VMCS_GUEST_DEBUGCTL, VMCS_GUEST_SYSENTER_CS,
 		VMCS_GUEST_SYSENTER_ESP, VMCS_GUEST_SYSENTER_EIP, VMCS_GUEST_INTERRUPTIBILITY,
 		VMCS_GUEST_ACTIVITY, VMCS_GUEST_PENDING_DEBUG, VMCS_GUEST_RSP, VMCS_GUEST_IDTR_BASE,
-		VMCS_GUEST_IDTR_LIMIT, VMCS_CR4_SHADOW,
+		VMCS_GUEST_IDTR_LIMIT,
 	};
 	unsigned int i;
 
@@ -108,8 +118,9 @@ static void write_registers(const struct user_setup *s)
 	vmwrite(VMCS_CR0_MASK, AVMM_CR0_NE);
 	vmwrite(VMCS_CR0_SHADOW, CR0_START);
 	vmwrite(VMCS_GUEST_CR3, s->cr3);
-	vmwrite(VMCS_GUEST_CR4, AVMM_CR4_PAE | AVMM_CR4_VMXE);
-	vmwrite(VMCS_CR4_MASK, CR4_NOT_USERS | AVMM_CR4_VMXE);
+	vmwrite(VMCS_GUEST_CR4, AVMM_CR4_PAE | AVMM_CR4_VMXE | AVMM_CR4_MCE);
+	vmwrite(VMCS_CR4_SHADOW, 0);
+	vmwrite(VMCS_CR4_MASK, ~CR4_USERS | AVMM_CR4_MCE);
 	vmwrite(VMCS_GUEST_EFER, AVMM_EFER_LME | AVMM_EFER_LMA);
 	vmwrite(VMCS_GUEST_PAT, PAT_RESET);
 	vmwrite(VMCS_GUEST_DR7, RESET_DR7);
@@ -173,11 +184,20 @@ void user_msr_bitmap(u8 *bitmap)
 		0xc0000103, AVMM_MSR_SYSENTER_CS, AVMM_MSR_SYSENTER_ESP, AVMM_MSR_SYSENTER_EIP, AVMM_MSR_PAT,
 	};
 	unsigned int i;
+	u64 r[4];
 
 	for (i = 0; i < AVMM_PAGE_SIZE; i++)
 		((volatile u8 *)bitmap)[i] = 0xff;
 	for (i = 0; i < sizeof(passed) / sizeof(passed[0]); i++)
 		pass(bitmap, passed[i]);
+	/* those of speculation, where the guest's CPUID shows the CPU's bit; PRED_CMD and FLUSH_CMD keep nothing */
+	cpuid(7, 0, r);
+	if (r[3] & (LEAF7_IBRS | LEAF7_STIBP | LEAF7_SSBD))
+		pass(bitmap, MSR_SPEC_CTRL);
+	if (r[3] & LEAF7_IBRS)
+		pass(bitmap, MSR_PRED_CMD);
+	if (r[3] & LEAF7_FLUSH)
+		pass(bitmap, MSR_FLUSH_CMD);
 }
 
 bool user_can_take_interrupt(void)
@@ -192,13 +212,36 @@ void user_inject_interrupt(u8 vector)
 	vmwrite(VMCS_ENTRY_INTR_INFO, VMX_EVENT_VALID | vector);
 }
 
-void user_want_window(bool on)
+/* STI need not hold an NMI back, and its shadow ends with the delivery. */
+bool user_can_take_nmi(void)
 {
-	u64 old = vmread(VMCS_PROC_CONTROLS);
-	u64 new = on ? old | VMX_PROC_INTERRUPT_WINDOW : old & ~(u64)VMX_PROC_INTERRUPT_WINDOW;
+	return !(vmread(VMCS_GUEST_INTERRUPTIBILITY) & (VMX_BLOCKING_MOV_SS | VMX_BLOCKING_NMI)) &&
+	       !(vmread(VMCS_ENTRY_INTR_INFO) & VMX_EVENT_VALID);
+}
+
+void user_inject_nmi(void)
+{
+	vmwrite(VMCS_GUEST_INTERRUPTIBILITY, vmread(VMCS_GUEST_INTERRUPTIBILITY) & ~(u64)VMX_BLOCKING_STI);
+	vmwrite(VMCS_ENTRY_INTR_INFO, VMX_EVENT_VALID | VMX_EVENT_NMI);
+}
+
+static void want_exit(u64 control, bool on)
+{
+	u64 old = vmread(VMCS_PROC_CONTROLS), new = on ? old | control : old & ~control;
 
 	if (new != old)
 		vmx_write_proc_controls(this_cpu(), new);
+}
+
+/* An NMI for the service wants the same exit: taking it away is its sender's business, too (vmx_recheck_events). */
+void user_want_nmi_window(bool on)
+{
+	want_exit(VMX_PROC_NMI_WINDOW, on);
+}
+
+void user_want_window(bool on)
+{
+	want_exit(VMX_PROC_INTERRUPT_WINDOW, on);
 }
 
 void user_set_tpr_threshold(u32 class)

@@ -34,6 +34,10 @@ void user_set_tpr_threshold(u32 class);
 bool user_can_take_interrupt(void);
 void user_inject_interrupt(u8 vector);
 void user_want_window(bool on);
+/* As the CPU itself: one that comes in the handler of another waits for its IRET. */
+bool user_can_take_nmi(void);
+void user_inject_nmi(void);
+void user_want_nmi_window(bool on);
 /* step.c: one instruction at a time; core_step_done() comes at the next exit that is no EPT violation. */
 bool user_can_step(void);
 void user_step(struct vcpu *v, bool on);

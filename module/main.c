@@ -279,7 +279,6 @@ static int launch_all(void)
 	if (err)
 		return err;
 	launch_plan.info = avmm_memory.info;
-	irqs_off_ticks = avmm_memory.init_ticks;
 	vmx_was_shown = boot_cpu_has(X86_FEATURE_VMX);
 	feat_ctl_was_shown = boot_cpu_has(X86_FEATURE_MSR_IA32_FEAT_CTL);
 	phase = LAUNCHING;
@@ -293,8 +292,8 @@ static int launch_all(void)
 	phase = LAUNCHED;
 	avmm_partition_allow();
 	avmm_netlink_event(AVMM_EVENT_LAUNCHED, "launched");
-	pr_avmm(KERN_INFO, "launched on %u CPUs, interrupts off for %llu ticks at most (init %llu)\n", num_online_cpus(),
-		irqs_off_ticks, avmm_memory.init_ticks);
+	pr_avmm(KERN_INFO, "launched on %u CPUs, interrupts off for at most %llu ticks (%llu in the preparation)\n",
+		num_online_cpus(), irqs_off_ticks, avmm_memory.init_ticks);
 	return 0;
 }
 
@@ -352,7 +351,7 @@ static void leave_all(void)
 	else
 		avmm_memory_release();
 	avmm_netlink_event(AVMM_EVENT_LEFT, "left");
-	pr_avmm(KERN_INFO, "left, %llu ticks per CPU at most, interrupts off for %llu\n", most, irqs_off_ticks);
+	pr_avmm(KERN_INFO, "left, at most %llu ticks per CPU, interrupts off for %llu\n", most, irqs_off_ticks);
 }
 
 static void stop(void)

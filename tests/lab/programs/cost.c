@@ -21,6 +21,11 @@
  * readings that are as short as the loop itself. Everything longer was not idle. This counts the timer interrupt, two
  * switches between processes and the system call, not the entry to and exit from the idle task.
  *
+ * With -s SAMPLES, operations one at a time, and how often which count was seen. Most of them have no timer tick in them
+ * and find the kernel in the same state, so on the emulated machine the least and the most frequent count are exact:
+ *
+ *	NAME least TICKS times N frequent TICKS times N samples N
+ *
  * Choose one CPU's operations by taskset; the program stays on the CPU that it starts on. -o NAME measures one.
  */
 #define _GNU_SOURCE
@@ -45,7 +50,7 @@
 #define FAULTS		64		/* pages per sample */
 
 static const char *only;
-static u64 mib;
+static u64 mib, singles;
 static double samples[MAX_SAMPLES];
 static size_t count;
 
@@ -94,6 +99,34 @@ static void measure(const char *name, double (*sample)(void))
 	printf("%s median %.1f min %.1f max %.1f samples %zu\n", name, median(), least, most, count);
 }
 
+/* sample() does one operation and returns its ticks. */
+static void count_singles(const char *name, u64 (*sample)(void))
+{
+	size_t i, j, least = 0, times = 0;
+	double *seen, frequent = 0;
+
+	if (only && strcmp(only, name))
+		return;
+	seen = calloc(singles, sizeof(*seen));
+	if (!seen)
+		lab_fail("calloc: %s", strerror(errno));
+	for (i = 0; i < singles; i++)
+		seen[i] = sample();
+	qsort(seen, singles, sizeof(*seen), compare);
+	for (i = 0; i < singles; i = j) {
+		for (j = i; j < singles && seen[j] == seen[i]; j++)
+			;
+		least = i ? least : j;
+		if (j - i > times) {
+			times = j - i;
+			frequent = seen[i];
+		}
+	}
+	printf("%s least %.0f times %zu frequent %.0f times %zu samples %zu\n", name, seen[0], least, frequent, times,
+	       (size_t)singles);
+	free(seen);
+}
+
 static double sample_cpuid(void)
 {
 	enum { N = 1000 };
@@ -110,6 +143,14 @@ static double sample_cpuid(void)
 		lab_cpuid(0, 0, r);
 	full = lab_rdtsc() - start;
 	return full > empty ? (double)(full - empty) / N : 0;
+}
+
+static u64 one_syscall(void)
+{
+	u64 start = lab_rdtsc();
+
+	syscall(SYS_getppid);
+	return lab_rdtsc() - start;
 }
 
 static double sample_syscall(void)
@@ -166,21 +207,44 @@ static double sample_fault_recycled(void)
 	return (double)(lab_rdtsc() - start) / FAULTS;
 }
 
+static u64 one_fault(void)
+{
+	static u8 *page;
+	u64 start;
+
+	if (!page) {
+		page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (page == MAP_FAILED)
+			lab_fail("mmap: %s", strerror(errno));
+	}
+	madvise(page, PAGE, MADV_DONTNEED);
+	start = lab_rdtsc();
+	*(volatile u8 *)page = 1;
+	return lab_rdtsc() - start;
+}
+
+static u64 one_fork(void)
+{
+	u64 start = lab_rdtsc();
+	pid_t pid = fork();
+	int status;
+
+	if (!pid)
+		_exit(0);
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || status)
+		lab_fail("fork, waitpid: %s", strerror(errno));
+	return lab_rdtsc() - start;
+}
+
 static double sample_fork(void)
 {
 	enum { N = 10 };
-	u64 start = lab_rdtsc();
-	int i, status;
+	u64 ticks = 0;
+	int i;
 
-	for (i = 0; i < N; i++) {
-		pid_t pid = fork();
-
-		if (!pid)
-			_exit(0);
-		if (pid < 0 || waitpid(pid, &status, 0) != pid || status)
-			lab_fail("fork, waitpid: %s", strerror(errno));
-	}
-	return (double)(lab_rdtsc() - start) / N;
+	for (i = 0; i < N; i++)
+		ticks += one_fork();
+	return (double)ticks / N;
 }
 
 static volatile u64 *idle_ticks;		/* shared with the spinner */
@@ -203,6 +267,16 @@ _Noreturn static void spin(void)
 		if (now - last < 8 * shortest)
 			*idle_ticks += now - last;
 	}
+}
+
+static u64 one_sleep(void)
+{
+	struct timespec ms = { 0, NS_PER_MS };
+	u64 start = lab_rdtsc(), idle = *idle_ticks;
+
+	nanosleep(&ms, NULL);
+	idle = *idle_ticks - idle;
+	return lab_rdtsc() - start - idle;
 }
 
 static double sample_sleep(void)
@@ -232,7 +306,10 @@ static void measure_sleep(void)
 	if (!spinner)
 		spin();
 	usleep(20000);			/* until it knows its own loop */
-	measure("sleep", sample_sleep);
+	if (singles)
+		count_singles("sleep", one_sleep);
+	else
+		measure("sleep", sample_sleep);
 	kill(spinner, SIGKILL);
 	waitpid(spinner, NULL, 0);
 }
@@ -241,6 +318,8 @@ static void option(int letter, const char *value)
 {
 	if (letter == 'o')
 		only = value;
+	else if (letter == 's')
+		singles = lab_number(value, 10, 100000);
 	else
 		mib = lab_number(value, 1, 1000000);
 }
@@ -250,13 +329,21 @@ int main(int argc, char **argv)
 	struct sysinfo info;
 	int cpu;
 
-	lab_start(argc, argv, "m:o:", option, "[-m MIB-FOR-FIRST-USE (a quarter of what is free)] [-o OPERATION]");
+	lab_start(argc, argv, "m:o:s:", option,
+		  "[-m MIB-FOR-FIRST-USE (a quarter of what is free)] [-o OPERATION] [-s SAMPLES]");
 	sysinfo(&info);
 	if (!mib)
 		mib = (u64)info.freeram * info.mem_unit / 4 >> 20;
 	cpu = sched_getcpu();
 	if (cpu >= 0)
 		lab_pin(cpu);
+	if (singles) {
+		count_singles("syscall", one_syscall);
+		count_singles("fault", one_fault);
+		count_singles("fork", one_fork);
+		measure_sleep();
+		lab_ok("cpu %d", cpu);
+	}
 	measure("fault-first", sample_fault_first);
 	if (first_memory)
 		munmap(first_memory, first_size);	/* fork() would copy its page tables */

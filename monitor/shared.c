@@ -266,12 +266,8 @@ void core_service_idle(struct vcpu *v, bool may_wake)
 
 void core_timer(struct vcpu *v)
 {
-	/* it may have been a device's deadline, which the scheduler need not hear of */
-	if (!v->service) {
-		if (rdtsc() >= user.until)
-			user.resched = true;
-		return;
-	}
+	if (!v->service)
+		return;		/* core_user_enter() looks what it was for */
 	if (!service_halted())
 		sched_wake(&user.sched, SCHED_SERVICE, rdtsc());
 	shared_reschedule(v->cpu);
@@ -360,6 +356,9 @@ void core_user_enter(struct vcpu *v)
 	if (!running())
 		return;
 	advance();
+	/* Any exit may be the first one after the slice, and a guest that polls keeps the timer from ever ending it. */
+	if (rdtsc() >= user.until)
+		user.resched = true;
 	if (!has_work()) {
 		sched_sleep(&user.sched, SCHED_USER, host_time(user.platform.next), rdtsc());
 		user.resched = true;

@@ -111,6 +111,9 @@ static void identify_device(void **state)
 	assert_int_equal(id[47], 0x8010);
 	assert_int_equal(id[49] & 0x0300, 0x0300);
 	assert_int_equal(id[53], 7);
+	assert_int_equal(id[56], 63);
+	assert_int_equal(id[86], id[83] & 0x3fff);
+	assert_int_equal(id[87], id[84]);
 	assert_int_equal(id[59], 0x0110);	/* multiple mode is on: issue 5 counts on it */
 	assert_int_equal(id[60] | id[61] << 16, 0x0fffffff);
 	assert_int_equal(id[63], 0x0007);
@@ -365,6 +368,11 @@ static void long_reads(void **state)
 	assert_int_equal(in(STATUS), READY);
 	assert_pattern(data, 0, 0x10000001, 600);
 	assert_int_equal(kicks, 1 + 3);
+	task(DRIVE0, 8, 1, 0x20);	/* the next one starts anew */
+	settle();
+	assert_int_equal(take_interrupt(), READY | DRQ);
+	string_in(data, sizeof(data));
+	assert_pattern(data, 0, 8, 1);
 }
 
 static void fill(u8 *data, u32 bytes, u64 seed)
@@ -552,6 +560,8 @@ static void write_error(void **state)
 	assert_int_equal(take_interrupt(), READY | ERR);
 	assert_int_equal(in(ERROR), ATA_ABRT);
 	assert_int_equal(in(LBA_LOW), 9);
+	task(DRIVE0, 9, 1, 0x30);
+	assert_int_equal(in(ERROR), 0);		/* of the command before */
 }
 
 static void cylinders_heads_sectors(void **state)

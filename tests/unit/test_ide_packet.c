@@ -101,6 +101,8 @@ static void identify(void **state)
 
 	(void)state;
 	out(DEVICE, DRIVE1);
+	out(LBA_MID, 0);
+	out(LBA_HIGH, 0);
 	out(COMMAND, 0xec);
 	settle();
 	assert_int_equal(take_interrupt(), DRDY | ERR);
@@ -116,11 +118,24 @@ static void identify(void **state)
 	assert_int_equal(id[49] & 0x300, 0x300);
 	assert_int_equal(id[82] & 0x0210, 0x0210);
 	assert_int_equal(id[83], 0x4000);
+	assert_int_equal(id[85], id[82]);
+	assert_int_equal(id[87], id[84]);
+	assert_memory_equal(&id[10], "VAMM0010", 8);
 	assert_int_equal(id[88], 0x203f);
 	assert_int_equal(id[93] & 0x0f0f, 0x0b00);	/* of drive 1 */
 	assert_int_equal(id[100] | id[60] | id[128], 0);
 	assert_memory_equal(&id[27], "VAMMD DVR-MO", 12);
 	assert_int_equal(id[255] & 0xff, 0xa5);
+	out(FEATURES, 0x03);
+	out(COUNT, 0x42);
+	out(COMMAND, 0xef);
+	settle();
+	assert_int_equal(take_interrupt(), DRDY);
+	out(COMMAND, 0xa1);
+	settle();
+	assert_int_equal(take_interrupt(), DRDY | DRQ);
+	read_words(id, 256);
+	assert_int_equal(id[88], 0x043f);
 	out(LBA_MID, 0x77);
 	out(COMMAND, 0x30);	/* a disk's write has no data phase here */
 	settle();

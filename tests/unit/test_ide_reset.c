@@ -116,6 +116,29 @@ static void reset_with_a_read_on_its_way(void **state)
 	assert_memory_equal(device_find(0, 100)->data, words, 512);
 }
 
+/* The memory that a write is taken from is the guest's again as well. */
+static void reset_with_a_write_on_its_way(void **state)
+{
+	(void)state;
+	put_prd(TABLE, 0, BUFFER, 512, true);
+	dma_prepare(TABLE, 0);
+	task(DRIVE0, 100, 1, 0xca);
+	dma_start(0);
+	poll_back();
+	out(CONTROL, SRST);
+	assert_false(ide_back_idle(back));
+	poll_back();
+	assert_ptr_equal(device.withdrawn, device.queue[0]);
+	settle();
+	assert_true(ide_back_idle(back));
+	out(DEVICE - 0x80, DRIVE0);
+	out(COMMAND - 0x80, 0xe7);
+	poll_back();
+	assert_false(ide_back_idle(back));	/* the other channel */
+	settle();
+	assert_true(ide_back_idle(back));
+}
+
 /* An old write ends before the new one is sent, whatever the order of resets. */
 static void old_write_never_overtakes(void **state)
 {
@@ -511,6 +534,33 @@ static void senseless_completions(void **state)
 	assert_int_equal(front.rejected, rejected);
 }
 
+/* A back half that takes note of cancellations but ends nothing: there are no tags left, and the command waits. */
+static void no_tags_left(void **state)
+{
+	struct avmm_disk_completion c = { .generation = 1, .message = AVMM_DISK_CANCEL };
+	u32 before;
+
+	(void)state;
+	for (c.tag = 0; c.tag < AVMM_DISK_TAGS; c.tag++) {
+		out(COMMAND, 0xec);
+		assert_int_equal(page.command[(page.command_head - 1) % AVMM_DISK_RING].tag, c.tag);
+		out(CONTROL, SRST);
+		out(CONTROL, 0);
+		forge(c);
+		assert_int_equal(in(STATUS), READY);
+	}
+	before = kicks;
+	out(COMMAND, 0xec);
+	assert_int_equal(in(STATUS), BSY);
+	assert_int_equal(kicks, before);
+	c.message = AVMM_DISK_COMMAND;
+	c.tag = 2;
+	forge(c);
+	assert_int_equal(kicks, before + 1);
+	assert_int_equal(page.command[(page.command_head - 1) % AVMM_DISK_RING].tag, 2);
+	assert_int_equal(front.rejected, 0);
+}
+
 static void senseless_commands(void **state)
 {
 	static const struct avmm_disk_command good = {
@@ -571,6 +621,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(reset_of_an_idle_channel, begin, end),
 		cmocka_unit_test_setup_teardown(reset_in_data_phases, begin, end),
 		cmocka_unit_test_setup_teardown(reset_with_a_read_on_its_way, begin, end),
+		cmocka_unit_test_setup_teardown(reset_with_a_write_on_its_way, begin, end),
 		cmocka_unit_test_setup_teardown(old_write_never_overtakes, begin, end),
 		cmocka_unit_test_setup_teardown(reset_meets_completion, begin, end),
 		cmocka_unit_test_setup_teardown(given_up_halfway, begin, end),
@@ -585,6 +636,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(successor_knows_the_settings, begin, end),
 		cmocka_unit_test_setup_teardown(reset_without_back, begin, end),
 		cmocka_unit_test_setup_teardown(senseless_completions, begin, end),
+		cmocka_unit_test_setup_teardown(no_tags_left, begin, end),
 		cmocka_unit_test_setup_teardown(senseless_commands, begin, end),
 	};
 

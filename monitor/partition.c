@@ -55,9 +55,22 @@ static u64 *find_table(void *ctx, u64 phys)
 	return monitor_virt(phys);
 }
 
+/* Not the monitor's, in whole or in part. */
+static bool fw_cfg_good(const struct avmm_partition_config *c)
+{
+	u64 at;
+
+	if (c->fw_cfg_size > AVMM_FW_CFG_MAX || c->fw_cfg % AVMM_PAGE_SIZE || c->fw_cfg >> machine.phys_bits)
+		return false;
+	for (at = 0; at < c->fw_cfg_size; at += AVMM_PAGE_SIZE)
+		if (monitor_virt(c->fw_cfg + at))
+			return false;
+	return true;
+}
+
 static bool config_good(const struct avmm_partition_config *c)
 {
-	return c->ram_size && !(c->ram_size % AVMM_BLOCK_SIZE) && c->ram_size < 1ull << 40 &&
+	return fw_cfg_good(c) && c->ram_size && !(c->ram_size % AVMM_BLOCK_SIZE) && c->ram_size < 1ull << 40 &&
 	       c->vcpus == 1 && c->vcpus <= AVMM_MAX_VCPUS && c->ncpus && c->service_cpus < c->ncpus &&
 	       c->cap_service && c->cap_service <= SCHED_WHOLE && c->cap_user && c->cap_user <= SCHED_WHOLE &&
 	       c->on_triple_fault <= AVMM_POLICY_RESET;

@@ -13,6 +13,8 @@
 #include <ept-shadow/ept.h>
 #include <monitor/sched.h>
 #include <vdev/bus.h>
+#include <vdev/debugport.h>
+#include <vdev/fw_cfg.h>
 #include <vdev/hpet.h>
 #include <vdev/ioapic.h>
 #include <vdev/lapic.h>
@@ -27,7 +29,7 @@
 #include <vmx/root/user.h>
 
 /* Devices that have deadlines. The local APIC is apart: its deadline moves all the time. */
-enum { TIMER_PIT, TIMER_RTC, TIMER_PM, TIMER_HPET, TIMER_UART, PLATFORM_TIMERS };
+enum { TIMER_PIT, TIMER_RTC, TIMER_PM, TIMER_HPET, TIMER_UART, TIMER_FW_CFG, PLATFORM_TIMERS };
 
 struct platform {
 	u64 next;		/* guest time: the earliest deadline */
@@ -45,6 +47,8 @@ struct platform {
 	struct lapic lapic;
 	struct ioapic ioapic;
 	struct uart uart;
+	struct fw_cfg fw_cfg;
+	struct debugport debugport;
 	bool nmi;		/* pends for the vCPU; one more is no more, as in the CPU */
 	bool off_wanted;	/* noted by handlers, done before the next entry */
 	bool reset_wanted;
@@ -148,6 +152,10 @@ bool user_rdmsr(struct vcpu *v, u32 number, u64 *value);
 bool user_wrmsr(struct vcpu *v, u32 number, u64 value);
 void user_msr_reset(void);
 void user_mmio(struct vcpu *v, u64 gpa, u64 qualification);
+
+/* n bytes at most a page of the partition's RAM, for a device; false: not all of it is RAM, and part may be done. */
+bool user_dma_read(void *ctx, u64 gpa, u8 *to, u32 n);
+bool user_dma_write(void *ctx, u64 gpa, const u8 *from, u32 n);
 
 /* stray.c: what the decoder cannot do. */
 s64 stray_init(struct ept *ept);

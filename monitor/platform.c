@@ -149,6 +149,34 @@ static u32 console_get(void *ctx, u8 *buf, u32 n)
 	return n;
 }
 
+static void debug_line(void *ctx, const char *line)
+{
+	(void)ctx;
+	core_log("user partition: %s", line);
+}
+
+/* Linux's memory; partition_create() has looked where it is. */
+static void fw_cfg_blob(void *ctx, u32 offset, u8 *to, u32 n)
+{
+	const struct partition *p = ctx;
+
+	for (; n; n--, offset++)
+		*to++ = *(const volatile u8 *)window_map(p->config.fw_cfg + offset);
+}
+
+static void init_firmware(struct partition *p)
+{
+	struct platform *b = &p->platform;
+	struct fw_cfg_ops ops = { .blob = fw_cfg_blob, .read = user_dma_read, .write = user_dma_write, .ctx = p };
+	struct fw_cfg_machine machine = { .ram = p->ram, .cpus = (u16)p->config.vcpus };
+	struct debugport_ops debug = { .line = debug_line };
+
+	fw_cfg_init(&b->fw_cfg, &ops, &machine, (u32)p->config.fw_cfg_size);
+	debugport_init(&b->debugport, &debug);
+	bus_map(&b->ports, FW_CFG_BASE, fw_cfg_rows, FW_CFG_ROWS, &b->fw_cfg);
+	bus_map(&b->ports, DEBUGPORT_BASE, debugport_rows, DEBUGPORT_ROWS, &b->debugport);
+}
+
 static void init_interrupts(struct partition *p, u32 tsc_khz, u32 phys_bits)
 {
 	struct platform *b = &p->platform;
@@ -205,6 +233,7 @@ void platform_init(struct partition *p, u64 now, u32 tsc_khz, u32 phys_bits)
 	bus_map(&b->ports, PORT_UART, uart_rows, UART_ROWS, &b->uart);
 	bus_map(&b->mmio, IOAPIC_BASE, ioapic_rows, IOAPIC_ROWS, &b->ioapic);
 	bus_map(&b->mmio, HPET_BASE, hpet_rows, HPET_ROWS, &b->hpet);
+	init_firmware(p);
 	platform_refresh(p, now);
 }
 
@@ -224,6 +253,8 @@ static u64 deadline_of(const struct platform *b, unsigned int timer, u64 now)
 		return pm_next_deadline(&b->pm, now);
 	case TIMER_HPET:
 		return hpet_next_deadline(&b->hpet, now);
+	case TIMER_FW_CFG:
+		return fw_cfg_next_deadline(&b->fw_cfg, now);
 	default:
 		return uart_next_deadline(&b->uart, now);
 	}
@@ -270,13 +301,14 @@ void platform_advance(struct partition *p, u64 now)
 	pm_advance(&b->pm, now);
 	hpet_advance(&b->hpet, now);
 	uart_advance(&b->uart, now);
+	fw_cfg_advance(&b->fw_cfg, now);
 	platform_refresh(p, now);
 }
 
 void platform_touched(struct partition *p, struct bus *bus, u64 now)
 {
 	struct platform *b = &p->platform;
-	const void *const device[PLATFORM_TIMERS] = { &b->pit, &b->rtc, &b->pm, &b->hpet, &b->uart };
+	const void *const device[PLATFORM_TIMERS] = { &b->pit, &b->rtc, &b->pm, &b->hpet, &b->uart, &b->fw_cfg };
 	const void *touched = bus->touched;
 	unsigned int i;
 

@@ -51,6 +51,28 @@ static void *map_ram(void *ctx, u64 gpa, bool write)
 	return window_map((e.entry & EPT_ADDRESS & ~(span - 1)) + (gpa & (span - 1)));
 }
 
+/* Devices reach RAM only, also while a step shows something else in its place. */
+static void *map_for_device(void *ctx, u64 gpa, bool write)
+{
+	return stray_running() ? NULL : map_ram(ctx, gpa, write);
+}
+
+bool user_dma_read(void *ctx, u64 gpa, u8 *to, u32 n)
+{
+	struct guest_memory m = { .map = map_for_device };
+
+	(void)ctx;
+	return guest_read_physical(&m, gpa, to, n) == GUEST_DONE;
+}
+
+bool user_dma_write(void *ctx, u64 gpa, const u8 *from, u32 n)
+{
+	struct guest_memory m = { .map = map_for_device };
+
+	(void)ctx;
+	return guest_write_physical(&m, gpa, from, n) == GUEST_DONE;
+}
+
 static void describe(struct guest_memory *m)
 {
 	*m = (struct guest_memory){

@@ -36,7 +36,13 @@ struct avmm_partition_config {
 	u64 cr3;
 	u64 gdt_base;		/* selectors 10h (code) and 18h (data) as the boot protocol has them */
 	u64 gdt_limit;
+
+	/* the files of fw_cfg, as vdev/fw_cfg.h has them: in one piece of Linux's memory, which stays there; 0: none */
+	u64 fw_cfg;
+	u64 fw_cfg_size;
 };
+
+#define AVMM_FW_CFG_MAX		(64u << 20)
 
 enum avmm_partition_policy { AVMM_POLICY_STOP, AVMM_POLICY_RESET };
 

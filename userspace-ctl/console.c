@@ -149,8 +149,13 @@ static int session(int tty)
 
 static int interact(struct replay *replay)
 {
-	int tty = open(AVMM_CONSOLE_DEVICE, O_RDWR | O_NOCTTY | O_CLOEXEC), ret;
+	struct connection connection;
+	int ret = connect_module(&connection), tty;	/* without the module the terminal's absence says little */
 
+	if (ret)
+		return ret;
+	disconnect(&connection);
+	tty = open(AVMM_CONSOLE_DEVICE, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (tty < 0)
 		return fail("%s: %s", AVMM_CONSOLE_DEVICE, strerror(errno));
 	ret = dump(replay);

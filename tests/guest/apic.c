@@ -314,29 +314,45 @@ static const char *run_level(void)
 	return interrupts[VECTOR] == 5 ? NULL : fail("%lu after the EOI", interrupts[VECTOR]);
 }
 
+static void redirect_all(u32 low)
+{
+	u32 pin;
+
+	for (pin = 0; pin < 24; pin++)
+		redirect(pin, low);
+}
+
+/* A line that is high and level-triggered would come again for ever. */
+static void mask_all(u8 vector)
+{
+	(void)vector;
+	redirect_all(MASKED);
+}
+
 /* Vectors, modes and destinations of the I/O APIC that make no sense, while a timer pulls the line. */
 static const char *run_ioapic_values(void)
 {
-	u32 value, pin;
+	u32 value;
 
 	enable();
+	on_interrupt = mask_all;
 	out8(0x43, 0x34);
 	out8(0x40, 0xff);
 	out8(0x40, 1);
-	sti();
-	for (value = 0; value < 0x20000; value += 0x83) {
+	for (value = 0; value < 0x20000; value += 0x283) {
 		/* vectors of exceptions would look like these to our handlers */
 		if ((value & 0x700) == ICR_INIT || (u8)value < LAST_EXCEPTION)
 			continue;
-		for (pin = 0; pin < 24; pin++)
-			redirect(pin, value);
+		redirect_all(value);
 		write32(IOAPIC, value);
 		write32(IOAPIC + 0x10, value);
 		write32(IOAPIC + 0x40, value);
+		sti();
+		spin_us(10);
+		cli();
 	}
-	cli();
-	for (pin = 0; pin < 24; pin++)
-		redirect(pin, MASKED);
+	redirect_all(MASKED);
+	on_interrupt = NULL;
 	return NULL;
 }
 

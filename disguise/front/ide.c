@@ -108,19 +108,12 @@ static u8 drive_status(const struct ide_channel *ch, unsigned int drive)
 	u8 status = ch->drive[drive].regs.now[AVMM_ATA_STATUS];
 
 	if (ch->phase == IDE_RESET)
-		return ch->resetting >> drive & 1 ? ATA_BSY : status;
+		return ATA_BSY;		/* also of the other drive: no command is taken */
 	if (drive != ch->active || ch->phase == IDE_IDLE)
 		return status;
 	if (ch->phase == IDE_PACKET || ch->phase == IDE_OUT || ch->phase == IDE_DMA || ch->phase == IDE_IN)
 		return (status & (u8)~ATA_ERR) | ATA_DRQ;
 	return ATA_BSY;
-}
-
-/* The drive answers; what it has to say about an error is in its registers. */
-static void finish(struct ide_channel *ch)
-{
-	ch->phase = IDE_IDLE;
-	interrupt(ch);
 }
 
 void ide_fail(struct ide_channel *ch)
@@ -129,7 +122,8 @@ void ide_fail(struct ide_channel *ch)
 
 	regs->now[AVMM_ATA_ERROR] = ATA_ABRT;
 	regs->now[AVMM_ATA_STATUS] = ATA_DRDY | ATA_DSC | ATA_ERR;
-	finish(ch);
+	ch->phase = IDE_IDLE;
+	interrupt(ch);
 }
 
 /* What a drive's registers show after a reset and after EXECUTE DEVICE DIAGNOSTIC: what it is, and that it is well. */
@@ -338,7 +332,9 @@ static void diagnostic(struct ide_channel *ch)
 		ide_sign(&ch->drive[i]);
 	ch->select = 0;
 	ch->active = 0;
-	finish(ch);
+	ch->phase = IDE_IDLE;
+	if (ch->drive[0].kind)
+		interrupt(ch);
 }
 
 static void command_write(struct ide_channel *ch, u8 opcode)

@@ -682,6 +682,10 @@ static void diagnostic(void **state)
 	signature(DRIVE0, 0, 0, READY);
 	signature(DRIVE1, 0x14, 0xeb, 0);
 	assert_int_equal(kicks, 0);
+	front.channel[0].drive[0].kind = AVMM_DISK_NONE;	/* drive 1 alone: there is nobody to interrupt */
+	out(DEVICE, DRIVE1);
+	out(COMMAND, 0x90);
+	assert_false(lines.level[14]);
 }
 
 /* Nothing that a driver polls crosses. */

@@ -326,7 +326,13 @@ static void device_reset_in_flight(void **state)
 	assert_int_equal(in(STATUS), BSY);
 	out(COMMAND, 0x08);
 	assert_int_equal(in(STATUS), BSY);
+	out(DEVICE, DRIVE0);
+	assert_int_equal(in(STATUS), BSY);	/* takes no command yet */
+	out(LBA_LOW, 0x42);
 	settle();
+	assert_int_equal(in(STATUS), READY);
+	assert_int_equal(in(LBA_LOW), 0x42);	/* but was not reset itself */
+	out(DEVICE, DRIVE1);
 	assert_int_equal(in(STATUS), 0);
 	assert_int_equal(in(LBA_HIGH), 0xeb);
 }

@@ -472,7 +472,7 @@ static void use_link(int socket)
 
 static void test_link(void **state)
 {
-	char *const arguments[] = { "--filter=exportname", "memory", "1M", "exportdesc=fixed:golden", NULL };
+	char *const arguments[] = { "--filter=exportname", "memory", "1M", "exportdesc=fixed:golden\33[2J", NULL };
 	struct link_options options = { 0 };
 	static struct link_report report;
 	struct server server;
@@ -484,7 +484,7 @@ static void test_link(void **state)
 	socket = link_make(&options, &report);
 	assert_true(socket >= 0);
 	assert_int_equal(report.export.size, 1 << 20);
-	assert_string_equal(report.export.description, "golden");
+	assert_string_equal(report.export.description, "golden?[2J");
 	assert_int_equal(report.export.label.kind, NBD_LABEL_NONE);
 	assert_int_equal(report.export.tls, 0);
 	assert_true(report.export.flags & NBD_CAN_FLUSH && !(report.export.flags & NBD_READ_ONLY));

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -309,6 +310,16 @@ static bool useless(struct link_report *report)
 	return true;
 }
 
+/* A server's words end, and tell a terminal nothing. */
+static void clean(char *text, size_t size)
+{
+	text[size - 1] = '\0';
+	for (; *text; text++) {
+		if (iscntrl((unsigned char)*text))
+			*text = '?';
+	}
+}
+
 /* The child of a TLS connection lives on, and is nobody's to wait for: the parent ignores SIGCHLD. */
 int link_finish(struct link_attempt *attempt, struct link_report *report)
 {
@@ -321,6 +332,9 @@ int link_finish(struct link_attempt *attempt, struct link_report *report)
 	}
 	close(attempt->channel);
 	attempt->channel = -1;
+	clean(report->text, sizeof(report->text));
+	clean(report->export.name, sizeof(report->export.name));
+	clean(report->export.description, sizeof(report->export.description));
 	if (!report->failed && !useless(report))
 		return socket;
 	if (socket >= 0)

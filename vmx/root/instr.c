@@ -17,6 +17,13 @@ void vmx_skip_slowly(u64 blocking, u64 rflags)
 		vmwrite(VMCS_GUEST_PENDING_DEBUG, vmread(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
 }
 
+u64 vmx_wrap(u64 rip)
+{
+	bool code64 = (vmread(VMCS_GUEST_EFER) & AVMM_EFER_LMA) && (vmread(VMCS_GUEST_CS_AR) & CS_AR_L);
+
+	return code64 ? rip : (u32)rip;
+}
+
 /* The CPL is the DPL of SS, Intel SDM volume 3, 25.4.1. */
 bool vmx_guest_cpl0_64(void)
 {

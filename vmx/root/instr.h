@@ -12,12 +12,17 @@
 /* The rest of vmx_skip_instruction() for the instruction after STI or MOV SS, and for a single step: its trap. */
 void vmx_skip_slowly(u64 blocking, u64 rflags);
 
+/* RIP beyond 4 GiB: in 64-bit code only, elsewhere the entry would be refused. */
+u64 vmx_wrap(u64 rip);
+
 /* Completes an instruction of this length. Inline: most exits end with it. */
 static inline void vmx_advance(u64 length)
 {
-	u64 blocking, rflags;
+	u64 blocking, rflags, old = vmread(VMCS_GUEST_RIP), rip = old + length;
 
-	vmwrite(VMCS_GUEST_RIP, vmread(VMCS_GUEST_RIP) + length);
+	if (unlikely((old ^ rip) >> 32))
+		rip = vmx_wrap(rip);
+	vmwrite(VMCS_GUEST_RIP, rip);
 	blocking = vmread(VMCS_GUEST_INTERRUPTIBILITY) & (VMX_BLOCKING_STI | VMX_BLOCKING_MOV_SS);
 	rflags = vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF;
 	if (blocking | rflags)

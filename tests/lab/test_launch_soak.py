@@ -14,15 +14,15 @@ NEW = ('0x1a0 0 00000000 00000001 00000000 00000000 00000000 00000000',
 
 
 class Cycles:
-    """CYCLES of insmod and rmmod in four quarters on one machine, each of them within a test's time."""
+    """CYCLES of insmod and rmmod in four quarters on one machine, each under another load and within a test's time."""
     cycles = 200
 
-    @pytest.mark.parametrize('quarter', range(4))
-    def test_cycles(self, m, clean, quarter):  # noqa: F811
+    @pytest.mark.parametrize('load', ['cpu timer', 'disk net', 'fork', 'mem xsave'])
+    def test_cycles(self, m, clean, load):  # noqa: F811
         m.run(CYCLE.format(n=5), timeout=300)
         before = free_memory(m)
         for _ in range(0, self.cycles // 4, 25):
-            with Load(m):
+            with Load(m, *load.split()):
                 m.run(CYCLE.format(n=25), timeout=600)
         assert_no_leak(m, before, free=8192, slab=2048)
 

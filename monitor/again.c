@@ -21,7 +21,8 @@
 #include "partition.h"
 
 #define COLD		__attribute__((cold, noinline))
-#define KNOWN		8	/* instructions */
+#define WAYS		2	/* instructions whose addresses collide */
+#define KNOWN		16	/* instructions */
 #define LEVELS		4	/* of the guest's page walk: its CR4 has no LA57 */
 #define PAGES		(LEVELS + 1)
 #define ENTRIES		(AVMM_PAGE_SIZE / 8)
@@ -60,9 +61,10 @@ static struct known {
 	u8 length;
 } known[KNOWN];
 
-static struct known *slot_of(u64 rip)
+/* Where the instruction at rip may be: here or behind. */
+static struct known *ways_of(u64 rip)
 {
-	return &known[(rip >> 3 ^ rip >> 7) % KNOWN];
+	return &known[(rip >> 3 ^ rip >> 7) % (KNOWN / WAYS) * WAYS];
 }
 
 /* A page of the partition's RAM, to be read until the same slot is mapped again. NULL: no RAM. */
@@ -142,13 +144,15 @@ static COLD void fill(struct known *k, const struct decoded *d)
 	k->qualification = QUAL_LINEAR | QUAL_FINAL | (d->flags & DECODED_TO_MEMORY ? QUAL_WRITE : QUAL_READ);
 }
 
-/* The instruction at rip has made a device access. */
-static COLD void learn(u64 rip, u64 cr3, u64 cs)
+/* The instruction at rip has made a device access. k: it was kept there. */
+static COLD void learn(struct known *k, u64 rip, u64 cr3, u64 cs)
 {
-	struct known *k = slot_of(rip);
+	static u32 turn;
 	struct decoded d;
 	u64 gpa;
 
+	if (k->rip != rip)
+		k = &ways_of(rip)[turn++ % WAYS];
 	k->rip = rip;
 	k->cr3 = cr3;
 	k->cs = cs;
@@ -202,10 +206,13 @@ static inline void access(const struct known *k, struct vcpu *v, u64 gpa)
 void user_access(struct vcpu *v, u64 gpa, u64 qualification)
 {
 	u64 rip = vmread(VMCS_GUEST_RIP), cr3 = vmread(VMCS_GUEST_CR3), cs = vmread(VMCS_GUEST_CS_AR);
-	struct known *k = slot_of(rip);
-	bool same = k->rip == rip && k->cs == cs;
+	struct known *k = ways_of(rip);
 	u64 linear;
+	bool same;
 
+	if (k->rip != rip)
+		k++;
+	same = k->rip == rip && k->cs == cs;
 	if (same && (qualification & QUAL_KIND) == k->qualification && !(vmread(VMCS_VECTORING_INFO) & VMX_EVENT_VALID) &&
 	    (k->cr3 == cr3 || change_cr3(k, cr3)) && unchanged(k)) {
 		linear = k->displacement + (k->base == REG_NONE ? 0 : v->gpr[k->base]);
@@ -217,7 +224,7 @@ void user_access(struct vcpu *v, u64 gpa, u64 qualification)
 	user_mmio(v, gpa, qualification);
 	/* not again and again for one that is not kept */
 	if (!same || k->qualification)
-		learn(rip, cr3, cs);
+		learn(k, rip, cr3, cs);
 }
 
 COLD void user_access_forget(void)

@@ -275,7 +275,8 @@ static inline void account(struct sched *s, u64 now)
 		clock_went_back(s, now);
 	if (now >= s->period_end)
 		cross(s, now);
-	charge_until(s, now);
+	if (now != s->last)
+		charge_until(s, now);
 }
 
 __attribute__((noinline)) void sched_account(struct sched *s, u64 now)

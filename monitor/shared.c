@@ -71,7 +71,6 @@ static void inject_nmi(void)
 {
 	bool can = user_can_take_nmi();
 
-	user.halted = false;
 	if (can) {
 		user.platform.nmi = false;
 		user_inject_nmi();
@@ -83,33 +82,33 @@ static void inject_nmi(void)
 /* The user's vCPU is about to be entered and its VMCS is loaded: interrupts. */
 static void inject(void)
 {
+	bool pending = platform_may_pend(&user.platform);
+
+	user.halted = false;
 	if (user.platform.nmi)
 		inject_nmi();
-	if (!platform_may_pend(&user.platform)) {
-		if (user.window || user.tpr_threshold)
-			want_exits(false, 0);
-		return;
-	}
-	if (!platform_pending(&user)) {
-		want_exits(false, lapic_tpr_threshold(&user.platform.lapic));
-		return;
-	}
-	user.halted = false;
-	if (user_can_take_interrupt()) {
+	if (pending && user_can_take_interrupt()) {
 		int vector = platform_take(&user);
 
 		if (vector != LAPIC_NONE) {
 			user_inject_interrupt((u8)vector);
 			user.page->injected++;
 		}
+		pending = platform_may_pend(&user.platform);
 	}
-	want_exits(platform_pending(&user), 0);
+	if (!pending) {
+		if (user.window || user.tpr_threshold)
+			want_exits(false, 0);
+		return;
+	}
+	pending = platform_pending(&user);
+	want_exits(pending, pending ? 0 : lapic_tpr_threshold(&user.platform.lapic));
 }
 
 /* Never so soon that whoever is entered makes no progress. */
-static void set_timer(void)
+static void set_timer(u64 now)
 {
-	u64 now = rdtsc(), at = user.until, device = host_time(user.platform.next);
+	u64 at = user.until, device = host_time(user.platform.next);
 
 	if (device < at && this_cpu()->current == &user.vcpu)
 		at = device;
@@ -127,32 +126,35 @@ static enum sched_safety safety(const struct cpu *cpu)
 	return service_interruptible() ? SCHED_SAFE : SCHED_HOLDS_LOCK;
 }
 
-static enum sched_who pick(struct cpu *cpu)
+static enum sched_who pick(struct cpu *cpu, u64 now)
 {
 	unsigned int round;
 	enum sched_who who = SCHED_SERVICE;
 
 	for (round = 0; round < IDLE_ROUNDS; round++) {
-		who = sched_pick(&user.sched, safety(cpu), rdtsc());
+		who = sched_pick(&user.sched, safety(cpu), now);
 		if (who != SCHED_USER)
 			return who;
 		advance();
 		if (has_work())
 			return who;
 		/* its deadline came to nothing that wakes it */
-		sched_sleep(&user.sched, SCHED_USER, host_time(user.platform.next), rdtsc());
+		now = rdtsc();
+		sched_sleep(&user.sched, SCHED_USER, host_time(user.platform.next), now);
 	}
 	return SCHED_SERVICE;
 }
 
 static void publish(void)
 {
-	unsigned int i;
-	u64 *time[] = { &user.page->time_service, &user.page->time_user, &user.page->time_idle, &user.page->time_monitor };
+	struct avmm_partition_page *page = user.page;
+	const u64 *time = user.sched.time;
 
-	for (i = 0; i < SCHED_OWNERS; i++)
-		*time[i] = user.sched.time[i];
-	user.page->guest_time = partition_now();
+	page->time_service = time[SCHED_SERVICE];
+	page->time_user = time[SCHED_USER];
+	page->time_idle = time[SCHED_IDLE];
+	page->time_monitor = time[SCHED_MONITOR];
+	page->guest_time = partition_now();
 }
 
 static void to_service(struct cpu *cpu)
@@ -205,19 +207,21 @@ static void switch_to(struct cpu *cpu, enum sched_who who)
 }
 
 /* Decides, switches, sets the timer. The vCPU to enter is cpu->current afterwards. */
-void shared_reschedule(struct cpu *cpu)
+static void decide(struct cpu *cpu, u64 now)
 {
-	enum sched_who who;
-
-	if (user.state != AVMM_PARTITION_RUNNING && user.state != AVMM_PARTITION_PAUSED)
-		return;
-	who = pick(cpu);
-	switch_to(cpu, who);
+	switch_to(cpu, pick(cpu, now));
 	if (cpu->current == &user.vcpu)
 		inject();
-	user.until = sched_enter(&user.sched, rdtsc());
+	now = rdtsc();
+	user.until = sched_enter(&user.sched, now);
 	user.resched = false;
-	set_timer();
+	set_timer(now);
+}
+
+void shared_reschedule(struct cpu *cpu)
+{
+	if (user.state == AVMM_PARTITION_RUNNING || user.state == AVMM_PARTITION_PAUSED)
+		decide(cpu, rdtsc());
 }
 
 void shared_start(struct cpu *cpu)
@@ -296,11 +300,8 @@ static enum sched_irq kind_of_interrupt(void)
 }
 
 /* As long as an interrupt is pending and not held back, whoever but the service is entered exits at once. */
-void core_service_interrupt(struct vcpu *v)
+static void note_interrupt(u64 now)
 {
-	u64 now = rdtsc();
-
-	(void)v;
 	if (sched_service_interrupt(&user.sched, kind_of_interrupt(), now) <= now) {
 		user.service_wanted = true;
 	} else if (!user.deferred) {
@@ -309,7 +310,22 @@ void core_service_interrupt(struct vcpu *v)
 		if (user.service_cr8 < CLASS_DEVICES)
 			write_cr8(CLASS_DEVICES);
 	}
-	user.resched = true;
+}
+
+/* Nothing else can have happened: this is the way that has to be short. */
+void core_user_interrupt(struct vcpu *v)
+{
+	u64 now = rdtsc();
+
+	v->launched = 1;
+	note_interrupt(now);
+	decide(v->cpu, now);
+}
+
+void core_idle_interrupt(struct vcpu *v)
+{
+	(void)v;
+	note_interrupt(rdtsc());
 }
 
 void core_idle_enter(struct vcpu *v)
@@ -367,7 +383,7 @@ void core_user_enter(struct vcpu *v)
 		shared_reschedule(v->cpu);
 	} else {
 		inject();
-		set_timer();
+		set_timer(rdtsc());
 	}
 }
 

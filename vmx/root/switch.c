@@ -14,17 +14,18 @@
 #define MXCSR_RESET	0x1f80
 #define MXCSR_AT	24
 #define DR6_RESET	0xffff0ff0
-#define NO_MSR		0
 #define MSR_PRED_CMD		0x49
 #define MSR_ARCH_CAPABILITIES	0x10a
 #define MSR_FLUSH_CMD		0x10b
 
+#define MSR_STAR	0xc0000081
+#define MSR_LSTAR	0xc0000082
+#define MSR_CSTAR	0xc0000083
+#define MSR_FMASK	0xc0000084
+#define MSR_KERNEL_GS	0xc0000102
+
 static const u32 msr_table[SWITCH_MSRS] = {
-	0xc0000102,	/* KERNEL_GS_BASE */
-	0xc0000081,	/* STAR */
-	0xc0000082,	/* LSTAR */
-	0xc0000083,	/* CSTAR */
-	0xc0000084,	/* FMASK */
+	MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_FMASK, MSR_KERNEL_GS,
 	0xc0000103,	/* TSC_AUX */
 	0x48,		/* SPEC_CTRL */
 	0x122,		/* TSX_CTRL */
@@ -36,7 +37,8 @@ static const u32 msr_table[SWITCH_MSRS] = {
 };
 
 static struct {
-	u32 msr[SWITCH_MSRS];	/* those that this CPU has, packed; the others NO_MSR at the end */
+	u32 msr[SWITCH_MSRS];	/* those that this CPU has, packed; behind the first SWITCH_ALWAYS it may lack some */
+	u32 users;		/* so many of these can the user write without an exit */
 	u32 count;
 	u32 barriers;
 	u64 xcr0;
@@ -87,9 +89,12 @@ void switch_init(struct world *service, u64 *mask)
 	u64 value;
 
 	present.count = 0;
-	for (i = 0; i < SWITCH_MSRS; i++)
+	for (i = 0; i < SWITCH_MSRS; i++) {
+		if (i == SWITCH_USERS)
+			present.users = present.count;
 		if (rdmsr_safe(msr_table[i], &value))
 			present.msr[present.count++] = msr_table[i];
+	}
 	present.barriers = find_barriers();
 	present.xcr0 = xgetbv(0);
 	service->xcr0 = present.xcr0;
@@ -112,18 +117,51 @@ void switch_reset(struct world *w)
 	*(u32 *)(w->xsave + MXCSR_AT) = MXCSR_RESET;
 }
 
-static void switch_msrs(struct world *from, const struct world *to)
+static __attribute__((noinline)) void restore_others(const struct world *from, const struct world *to)
 {
 	u32 i;
 
-	for (i = 0; i < present.count; i++) {
-		from->msr[i] = rdmsr(present.msr[i]);
+	for (i = present.users; i < present.count; i++)
 		if (from->msr[i] != to->msr[i])
 			wrmsr(present.msr[i], to->msr[i]);
+}
+
+#define SWITCH_MSR(i, number) do {				\
+	u64 value = rdmsr(number);				\
+								\
+	from->msr[i] = value;					\
+	if (unlikely(value != to->msr[i]))			\
+		wrmsr(number, to->msr[i]);			\
+} while (0)
+
+/* What the user cannot have written is what it was given: nothing is read, and mostly nothing is to be written. */
+static inline void switch_msrs(struct world *from, struct world *to, bool to_user)
+{
+	u32 i;
+
+	SWITCH_MSR(0, MSR_STAR);
+	SWITCH_MSR(1, MSR_LSTAR);
+	SWITCH_MSR(2, MSR_CSTAR);
+	SWITCH_MSR(3, MSR_FMASK);
+	SWITCH_MSR(4, MSR_KERNEL_GS);
+	for (i = SWITCH_ALWAYS; i < present.users; i++)
+		SWITCH_MSR(i, present.msr[i]);
+	if (!to_user) {
+		if (unlikely(from->others_differ))
+			restore_others(from, to);
+		return;
+	}
+	to->others_differ = false;
+	for (; i < present.count; i++) {
+		from->msr[i] = rdmsr(present.msr[i]);
+		if (unlikely(from->msr[i] != to->msr[i])) {
+			wrmsr(present.msr[i], to->msr[i]);
+			to->others_differ = true;
+		}
 	}
 }
 
-static void switch_fpu(struct world *from, const struct world *to)
+static inline void switch_fpu(struct world *from, const struct world *to)
 {
 	from->xcr0 = xgetbv(0);
 	if (from->xcr0 != present.xcr0)
@@ -170,11 +208,11 @@ void switch_set_xmm(struct world *w, unsigned int reg, const u64 value[2])
 
 #define SWITCH_DR(n) do {						\
 	asm volatile("mov %%dr" #n ", %0" : "=r"(from->dr[n]));		\
-	if (from->dr[n] != to->dr[n])					\
+	if (unlikely(from->dr[n] != to->dr[n]))					\
 		asm volatile("mov %0, %%dr" #n : : "r"(to->dr[n]));	\
 } while (0)
 
-static void switch_debug(struct world *from, const struct world *to)
+static inline void switch_debug(struct world *from, const struct world *to)
 {
 	SWITCH_DR(0);
 	SWITCH_DR(1);
@@ -185,7 +223,7 @@ static void switch_debug(struct world *from, const struct world *to)
 		asm volatile("mov %0, %%dr6" : : "r"(to->dr6));
 }
 
-static void do_barriers(bool to_user)
+static __attribute__((noinline)) void do_barriers(bool to_user)
 {
 	static const u16 selector = AVMM_SEL_DS;
 
@@ -200,10 +238,10 @@ static void do_barriers(bool to_user)
 		asm volatile("verw %0" : : "m"(selector) : "cc");
 }
 
-static void switch_world(struct world *from, const struct world *to)
+static inline void switch_world(struct world *from, struct world *to, bool to_user)
 {
 	asm volatile("mov %%cr2, %0" : "=r"(from->cr2));
-	switch_msrs(from, to);
+	switch_msrs(from, to, to_user);
 	switch_fpu(from, to);
 	switch_debug(from, to);
 	asm volatile("mov %0, %%cr2" : : "r"(to->cr2));
@@ -212,7 +250,7 @@ static void switch_world(struct world *from, const struct world *to)
 void vmx_switch(struct cpu *cpu, struct vcpu *to)
 {
 	if (to->world != cpu->current->world) {
-		switch_world(cpu->current->world, to->world);
+		switch_world(cpu->current->world, to->world, !to->service);
 		if (present.barriers)
 			do_barriers(!to->service);
 	}

@@ -8,7 +8,10 @@
 
 #include <vmx/root/cpu.h>
 
-#define SWITCH_MSRS 13
+/* Those that every CPU has come first, then those that the user can write without an exit (user_msr_bitmap()). */
+#define SWITCH_MSRS	13
+#define SWITCH_ALWAYS	5
+#define SWITCH_USERS	7
 
 struct world {
 	u64 xcr0;
@@ -16,6 +19,7 @@ struct world {
 	u64 dr[4];
 	u64 dr6;
 	u64 msr[SWITCH_MSRS];
+	bool others_differ;	/* of a user: in an MSR that it cannot write, from what the service had */
 	u8 *xsave;		/* 64-byte aligned, switch_xsave_size() bytes */
 };
 

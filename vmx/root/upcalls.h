@@ -34,9 +34,12 @@ void core_service_idle(struct vcpu *v, bool may_wake);
 /* The VMX-preemption timer of this CPU ran out. */
 void core_timer(struct vcpu *v);
 
-/* Of a user's vCPU: the service has to run; an interrupt waits for it, in the local APIC; HLT; the guest can take one. */
+/* An interrupt waits for the service, in the local APIC. Of a user's vCPU: the whole exit; of the idle one. */
+void core_user_interrupt(struct vcpu *v);
+void core_idle_interrupt(struct vcpu *v);
+
+/* Of a user's vCPU: the service has to run; HLT; the guest can take an interrupt. */
 void core_service_wanted(struct vcpu *v);
-void core_service_interrupt(struct vcpu *v);
 void core_user_halt(struct vcpu *v);
 void core_user_window(struct vcpu *v);
 

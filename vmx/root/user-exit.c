@@ -127,7 +127,6 @@ static void exit_nothing(struct vcpu *v)
 #define RESUME(handler) static void resume_##handler(struct vcpu *v) { handler(v); core_user_resume(v); }
 
 USER(exit_event)
-USER(core_service_interrupt)
 USER(core_triple_fault)
 USER(exit_window)
 USER(exit_nmi_window)
@@ -149,7 +148,7 @@ USER(vmx_exit_unknown)
 void (*const vmx_user_exits[EXIT_ROWS])(struct vcpu *v) = {
 	[0 ... EXIT_ROWS - 1]		= user_vmx_exit_unknown,
 	[VMX_REASON_EXCEPTION_NMI]	= user_exit_event,
-	[VMX_REASON_EXTERNAL_INTERRUPT]	= user_core_service_interrupt,
+	[VMX_REASON_EXTERNAL_INTERRUPT]	= core_user_interrupt,
 	[VMX_REASON_TRIPLE_FAULT]	= user_core_triple_fault,
 	[VMX_REASON_INIT]		= user_init,
 	[VMX_REASON_INTERRUPT_WINDOW]	= user_exit_window,
@@ -192,13 +191,13 @@ void (*const vmx_user_exits[EXIT_ROWS])(struct vcpu *v) = {
 IDLE(exit_event)
 IDLE(exit_nmi_window)
 IDLE(exit_nothing)
-IDLE(core_service_interrupt)
+IDLE(core_idle_interrupt)
 
 /* Of the vCPU that waits in HLT for the others: only what ends HLT can come. */
 void (*const vmx_idle_exits[EXIT_ROWS])(struct vcpu *v) = {
 	[0 ... EXIT_ROWS - 1]		= idle_exit_nothing,
 	[VMX_REASON_EXCEPTION_NMI]	= idle_exit_event,
-	[VMX_REASON_EXTERNAL_INTERRUPT]	= idle_core_service_interrupt,
+	[VMX_REASON_EXTERNAL_INTERRUPT]	= idle_core_idle_interrupt,
 	[VMX_REASON_INIT]		= idle_init,
 	[VMX_REASON_NMI_WINDOW]		= idle_exit_nmi_window,
 };

@@ -13,6 +13,9 @@
 #include <avmm/types.h>
 
 #define SAMPLES		64
+#ifndef END
+#define END		"cli; hlt"
+#endif
 #define CODE_SELECTOR	0x10
 #define INTERRUPT_GATE	0x8e00
 #define IDT_ENTRIES	256
@@ -324,14 +327,13 @@ static void measure_delivery(const char *name, bool halt)
 	for (i = 0; i < SAMPLES; i++) {
 		u64 before = interrupts, deadline = rdtsc() + 40000;
 
-		asm volatile("cli");
 		write_deadline(deadline);
-		while (interrupts == before) {
+		if (!halt)
+			asm volatile("sti");
+		while (interrupts == before)
 			if (halt)
 				asm volatile("sti; hlt; cli");
-			else
-				asm volatile("sti; nop; nop; cli");
-		}
+		asm volatile("cli");
 		samples[i] = interrupt_tsc - deadline;
 	}
 	report(name);
@@ -433,5 +435,5 @@ void main(void)
 	check_changed_code();
 	print("done\r\n");
 	for (;;)
-		asm volatile("cli; hlt");
+		asm volatile(END);
 }

@@ -2,6 +2,9 @@
 /* Address spaces that devices answer in; see bus.h. */
 #include "bus.h"
 
+/* A port access is on the hot path, and -Os would call. */
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+
 void bus_init(struct bus *bus)
 {
 	vdev_clear(bus, sizeof(*bus));
@@ -127,7 +130,8 @@ static unsigned int bus_piece(const struct bus_slot *slot, u64 addr, unsigned in
 }
 
 /* Whose deadline may move is noted before the call, which may change the mapping. */
-static __attribute__((always_inline)) inline u64 bus_call_read(struct bus *bus, const struct bus_slot *slot, u64 addr, unsigned int size, u64 now)
+static ALWAYS_INLINE u64 bus_call_read(struct bus *bus, const struct bus_slot *slot, u64 addr, unsigned int size,
+				       u64 now)
 {
 	if (!slot->row->read)
 		return bus_ones(size);
@@ -136,8 +140,8 @@ static __attribute__((always_inline)) inline u64 bus_call_read(struct bus *bus, 
 	return slot->row->read(slot->ctx, (u32)(addr - slot->base), size, now) & bus_ones(size);
 }
 
-static __attribute__((always_inline)) inline void bus_call_write(struct bus *bus, const struct bus_slot *slot, u64 addr, unsigned int size, u64 value,
-			   u64 now)
+static ALWAYS_INLINE void bus_call_write(struct bus *bus, const struct bus_slot *slot, u64 addr, unsigned int size,
+					 u64 value, u64 now)
 {
 	if (!slot->row->write)
 		return;

@@ -9,11 +9,13 @@
 #define SS_AR_DPL(ar)		(((ar) >> 5) & 3)
 #define DEBUGCTL_BTF		(1u << 1)	/* TF steps over branches only */
 
-void vmx_skip_slowly(u64 blocking, u64 rflags)
+void vmx_skip_slowly(void)
 {
-	if (blocking)
-		vmwrite(VMCS_GUEST_INTERRUPTIBILITY, vmread(VMCS_GUEST_INTERRUPTIBILITY) & ~blocking);
-	if (rflags && !(vmread(VMCS_GUEST_DEBUGCTL) & DEBUGCTL_BTF))
+	u64 blocking = vmread(VMCS_GUEST_INTERRUPTIBILITY);
+
+	if (blocking & BLOCKING_ONE)
+		vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~(u64)BLOCKING_ONE);
+	if ((vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF) && !(vmread(VMCS_GUEST_DEBUGCTL) & DEBUGCTL_BTF))
 		vmwrite(VMCS_GUEST_PENDING_DEBUG, vmread(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
 }
 

@@ -32,6 +32,7 @@ LAB_PARTS = {
     'devices': (5, ['test_devices*.py']),
     'netboot': (4, ['test_netboot*.py']),
 }
+MONITOR = ('monitor/*.c', 'vmx/root/*.c', 'ept-shadow/*.c', 'vdev/*.c', 'disguise/front/*.c')
 MINUTES = {'setup': 8, 'unit': 2, 'static': 2, **{name: part[0] for name, part in LAB_PARTS.items()}}
 
 
@@ -127,7 +128,7 @@ def sparse():
     include = subprocess.run(['gcc', '-print-file-name=include'], stdout=subprocess.PIPE, text=True).stdout.strip()
     flags = ['-m64', '-ffreestanding', '-Wno-unknown-attribute', '-Wno-decl', '-Wno-cast-truncate', '-Iinclude', '-I.',
              '-DAVMM_MONITOR', '-DAVMM_DEBUG', '-isystem', include]
-    sources = files('monitor/*.c', 'vmx/root/*.c', 'ept-shadow/*.c', 'vdev/*.c')
+    sources = files(*MONITOR)
     if sources:
         count += one('sparse, monitor', ['sparse', *flags, *sources], r'(warning|error):')
     return count
@@ -138,7 +139,8 @@ def cppcheck():
              '--error-exitcode=1', '--suppressions-list=scripts/cppcheck.txt']
     count = Count()
     for name, extra, patterns in (
-            ('monitor', ['-DAVMM_MONITOR', '-DAVMM_DEBUG'], ('monitor/*.c', 'vmx/root/*.c', 'ept-shadow/*.c', 'vdev/*.c')),
+            ('monitor', ['-DAVMM_MONITOR', '-DAVMM_DEBUG'], MONITOR),
+            ('back halves', [], ('disguise/back/*.c',)),
             ('userspace', [], ('userspace-ctl/*.c', 'tests/lab/programs/*.c'))):
         sources = files(*patterns)
         if sources:

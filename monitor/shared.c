@@ -328,6 +328,15 @@ void core_idle_interrupt(struct vcpu *v)
 	note_interrupt(rdtsc());
 }
 
+/* Exceptions without an end come before an interrupt at every entry, so none would ever exit: one is looked for. */
+void core_user_hides_interrupts(void)
+{
+	if (user.deferred || !apic_requested())
+		return;
+	note_interrupt(rdtsc());
+	user.resched = true;
+}
+
 void core_idle_enter(struct vcpu *v)
 {
 	v->launched = 1;

@@ -37,6 +37,8 @@ void core_timer(struct vcpu *v);
 /* An interrupt waits for the service, in the local APIC. Of a user's vCPU: the whole exit; of the idle one. */
 void core_user_interrupt(struct vcpu *v);
 void core_idle_interrupt(struct vcpu *v);
+/* Exits come before any interrupt at each entry: is there one? */
+void core_user_hides_interrupts(void);
 
 /* Of a user's vCPU: the service has to run; HLT; the guest can take an interrupt. */
 void core_service_wanted(struct vcpu *v);

@@ -25,6 +25,7 @@ static void exit_event(struct vcpu *v)
 
 	if (vector == VECTOR_DB || vector == VECTOR_AC) {
 		vmx_pass_exception(v);
+		core_user_hides_interrupts();
 		return;
 	}
 	vmx_exit_exception_nmi(v);

@@ -241,8 +241,12 @@ static __attribute__((noinline)) void do_barriers(bool to_user)
 static inline void switch_world(struct world *from, struct world *to, bool to_user)
 {
 	asm volatile("mov %%cr2, %0" : "=r"(from->cr2));
-	switch_msrs(from, to, to_user);
+	/* XFD is 0 in the user's world: under the service's, XRSTOR of a state that it disables would be #NM */
+	if (to_user)
+		switch_msrs(from, to, true);
 	switch_fpu(from, to);
+	if (!to_user)
+		switch_msrs(from, to, false);
 	switch_debug(from, to);
 	asm volatile("mov %0, %%cr2" : : "r"(to->cr2));
 }

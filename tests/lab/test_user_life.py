@@ -123,7 +123,7 @@ class Life:
         u.stop()
         m.run('avmmctl console --dump >/tmp/dump')
         assert m.out('wc -c </tmp/dump') == '65536'
-        assert m.out('tr -d A </tmp/dump | wc -c') == '0'
+        assert m.out(r"tr -d '\001' </tmp/dump | wc -c") == '0'
 
     def test_pause(self, m, u, launched):
         """A partition that runs all the time stands still at once, and its CPU time goes to the service."""

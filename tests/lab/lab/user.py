@@ -71,7 +71,7 @@ TINY = {
     'triple-fault': bytes.fromhex('0f0b'),              # ud2, and there is no IDT
     'reset': bytes.fromhex('66baf90cb006eeebfe'),       # 6 to port CF9h
     'power-off': bytes.fromhex('66ba040666b8002066efebfe'),  # S5 to PM1 control
-    # output without end, as fast as the line takes it
+    # output without end, as fast as the line takes it; characters have five bits after a reset, so that 'A' is 1
     'flood': bytes.fromhex('66bafd03eca82074fb66baf803b041eeebee'),
 }
 

@@ -66,6 +66,8 @@ class Up:
         text = m.out('avmmctl status')
         assert re.search(r'^user: running, 256.0 MiB of memory, 1 CPU, 0 resets$', text, re.M), text
         assert f'user with {user.percent(m, 90)} %' in text
+        # the times are shown at switches between the two, and an idle guest needs none
+        u.run(':')
         later = u.status()
         assert later['guest_time'] > found['guest_time'] and later['time_user'] > found['time_user']
 
@@ -90,7 +92,7 @@ class Up:
         base = '/sys/devices/system/clocksource/clocksource0'
         assert u.out(f'cat {base}/current_clocksource') == 'tsc'
         log = u.out('dmesg')
-        assert re.search(r'tsc: Detected 400\.000 MHz TSC', log)
+        assert re.search(r'tsc: Detected 400\.000 MHz (TSC|processor)', log)
         assert 'Refined TSC' not in log and 'nstable' not in log
 
     def test_clock(self, m, u, clean):
@@ -138,7 +140,3 @@ class Up:
 
 class TestUser61(Up):
     shape = {'kernel': '6.1', 'cpus': 1, 'mem': 1024, 'disk': 16, 'guest': '6.12'}
-
-
-class TestUser612(Up):
-    shape = {'kernel': '6.12', 'cpus': 2, 'mem': 1024, 'disk': 16, 'guest': '6.1'}

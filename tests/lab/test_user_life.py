@@ -271,9 +271,3 @@ class Ends:
 
 class TestEnds61(Ends):
     shape = {'kernel': '6.1', 'cpus': 1, 'mem': 1024, 'disk': 16, 'guest': '6.12'}
-
-
-class TestEnds612(Ends):
-    shape = {'kernel': '6.12', 'cpus': 2, 'mem': 1024, 'disk': 16, 'guest': '6.1'}
-    # 6.1 boots for most of a minute; make soak has the rest
-    test_reboot = test_power_off = test_power_button_not_obeyed = None

@@ -103,9 +103,3 @@ class Shares:
 
 class TestLoad61(Busy, Shares):
     shape = {'kernel': '6.1', 'cpus': 1, 'mem': 1024, 'disk': 16, 'guest': '6.12'}
-
-
-class TestLoad612(Busy, Shares):
-    """Where the service has a CPU of its own too; make soak has the rest."""
-    test_cap_of_user = test_cap_of_service = test_service_leaves_its_part = test_user_leaves_its_part = None
-    shape = {'kernel': '6.12', 'cpus': 2, 'mem': 1024, 'disk': 16, 'guest': '6.1'}

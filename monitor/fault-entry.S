@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Exceptions and NMIs in root operation. 32 stubs of 16 bytes each; vectors 2 and 18 have handlers of their own. */
-#include <vmx/root/gprs.h>
+#include <vmx/gprs.h>
 
 	.text
 	.globl fault_stubs

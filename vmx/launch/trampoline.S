@@ -10,6 +10,7 @@
 #include <asm/unwind_hints.h>
 #include <avmm/leave.h>
 #include <avmm/x86.h>
+#include <vmx/gprs.h>
 #include "objtool-compat.h"
 
 #define CR4_PGE	0x80
@@ -113,22 +114,7 @@ SYM_CODE_START(vmx_trampoline_leave)
 3:
 	/* the words are popped where they lie; nothing is pushed any more: NMI and #MC have stacks of their own */
 	lea	AVMM_LEAVE_GPR(%rbx), %rsp
-	pop	%rax
-	pop	%rcx
-	pop	%rdx
-	pop	%rbx
-	pop	%rbp			/* the slot of rsp */
-	pop	%rbp
-	pop	%rsi
-	pop	%rdi
-	pop	%r8
-	pop	%r9
-	pop	%r10
-	pop	%r11
-	pop	%r12
-	pop	%r13
-	pop	%r14
-	pop	%r15
+	pop_gprs
 	iretq
 SYM_CODE_END(vmx_trampoline_leave)
 

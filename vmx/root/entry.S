@@ -3,7 +3,7 @@
  * VM exit and entry. Host RSP points behind gpr[] of the vCPU that runs, so the pushes save the registers where they
  * belong; the C code gets a stack of its own. Every instruction here is paid at each exit.
  */
-#include <vmx/root/gprs.h>
+#include <vmx/gprs.h>
 
 #define VCPU_STACK	128
 #define VCPU_LAUNCHED	160

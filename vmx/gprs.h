@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* For assembly: general registers to and from the stack, as gpr[16] in the encoding order; rsp's slot is a filler. */
-#ifndef VMX_ROOT_GPRS_H
-#define VMX_ROOT_GPRS_H
+#ifndef VMX_GPRS_H
+#define VMX_GPRS_H
 
 	.macro push_gprs
 	push	%r15

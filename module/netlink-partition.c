@@ -92,25 +92,26 @@ size_t avmm_netlink_partition_size(void)
 	       nla_total_size(AVMM_PARTITION_COUNTERS * sizeof(u64));
 }
 
-static int put_counters(struct sk_buff *skb, const struct avmm_partition_page *page)
+static int put_counters(struct sk_buff *skb, const struct avmm_user_stats *stats, u64 switches)
 {
 	const u64 counters[AVMM_PARTITION_COUNTERS] = {
-		[AVMM_PARTITION_COUNT_IO] = page->io_exits,
-		[AVMM_PARTITION_COUNT_MMIO] = page->mmio_exits,
-		[AVMM_PARTITION_COUNT_UNKNOWN_MSR] = page->unknown_msr,
-		[AVMM_PARTITION_COUNT_STRAY] = page->stray,
-		[AVMM_PARTITION_COUNT_INJECTED] = page->injected,
-		[AVMM_PARTITION_COUNT_SWITCHES] = page->switches,
+		[AVMM_PARTITION_COUNT_IO] = stats->io_exits,
+		[AVMM_PARTITION_COUNT_MMIO] = stats->mmio_exits,
+		[AVMM_PARTITION_COUNT_UNKNOWN_MSR] = stats->unknown_msr,
+		[AVMM_PARTITION_COUNT_STRAY] = stats->stray,
+		[AVMM_PARTITION_COUNT_INJECTED] = stats->injected,
+		[AVMM_PARTITION_COUNT_SWITCHES] = switches,
 	};
 
 	return nla_put(skb, AVMM_ATTR_PARTITION_COUNTERS, sizeof(counters), counters);
 }
 
-static int put_page_counts(struct sk_buff *skb, const struct avmm_partition_page *page)
+static int put_page_counts(struct sk_buff *skb, const struct avmm_partition_info *info)
 {
-	BUILD_BUG_ON(ARRAY_SIZE(page->exits) != AVMM_EXIT_REASONS);
-	if (avmm_put_exits(skb, AVMM_ATTR_PARTITION_EXITS, page->exits) ||
-	    put_counters(skb, page) ||
+	const struct avmm_partition_page *page = &info->page;
+
+	if (avmm_put_exits(skb, AVMM_ATTR_PARTITION_EXITS, info->stats.exits) ||
+	    put_counters(skb, &info->stats, page->switches) ||
 	    avmm_put_u64(skb, AVMM_ATTR_TIME_SERVICE, page->time_service) ||
 	    avmm_put_u64(skb, AVMM_ATTR_TIME_USER, page->time_user) ||
 	    avmm_put_u64(skb, AVMM_ATTR_TIME_IDLE, page->time_idle) ||
@@ -150,7 +151,7 @@ int avmm_netlink_put_partition(struct sk_buff *skb, const struct avmm_partition_
 		return -EMSGSIZE;
 	if (info->state != AVMM_PARTITION_NONE &&
 	    (nla_put_u32(skb, AVMM_ATTR_PARTITION_RESETS, info->resets) ||
-	     put_request(skb, &info->request) || put_page_counts(skb, &info->page)))
+	     put_request(skb, &info->request) || put_page_counts(skb, info)))
 		return -EMSGSIZE;
 	nla_nest_end(skb, nest);
 	return avmm_put_u64(skb, AVMM_ATTR_TSC, rdtsc());

@@ -87,6 +87,19 @@ static u32 current_state(void)
 	return state <= AVMM_PARTITION_OFF ? state : AVMM_PARTITION_OFF;
 }
 
+static void add_stats(struct avmm_user_stats *sum, const struct avmm_user_stats *stats)
+{
+	unsigned int i;
+
+	for (i = 0; i < AVMM_EXIT_REASONS; i++)
+		sum->exits[i] += READ_ONCE(stats->exits[i]);
+	sum->io_exits += READ_ONCE(stats->io_exits);
+	sum->mmio_exits += READ_ONCE(stats->mmio_exits);
+	sum->unknown_msr += READ_ONCE(stats->unknown_msr);
+	sum->stray += READ_ONCE(stats->stray);
+	sum->injected += READ_ONCE(stats->injected);
+}
+
 static void fill_info(struct avmm_partition_info *info)
 {
 	memset(info, 0, sizeof(*info));
@@ -96,8 +109,10 @@ static void fill_info(struct avmm_partition_info *info)
 		return;
 	info->resets = resets;
 	info->request = request;
-	if (life == LIVE)
-		memcpy(&info->page, avmm_shared_partition(), sizeof(info->page));
+	if (life != LIVE)
+		return;
+	memcpy(&info->page, avmm_shared_partition(), sizeof(info->page));
+	add_stats(&info->stats, &avmm_shared_stats(AVMM_SHARED_CPU)->user);
 }
 
 void avmm_partition_info(struct avmm_partition_info *info)

@@ -7,6 +7,7 @@
 #include <linux/mm_types.h>
 #include <linux/types.h>
 #include <avmm/partition.h>
+#include <avmm/shared.h>
 
 #define AVMM_SHARED_CPU	0	/* that both partitions run on, by Linux's number */
 
@@ -47,7 +48,8 @@ struct avmm_partition_info {
 	u32 reason;
 	u32 resets;
 	struct avmm_partition_request request;	/* with the shares and caps in force */
-	struct avmm_partition_page page;	/* zero unless the monitor knows the partition */
+	struct avmm_partition_page page;	/* these zero unless the monitor knows the partition */
+	struct avmm_user_stats stats;		/* of all its vCPUs */
 };
 
 /* partition.c: the life cycle. May sleep; 0 or a negative errno, with `why` filled in. */

@@ -194,9 +194,9 @@ static inline void access(const struct known *k, struct vcpu *v, u64 gpa)
 	u64 rflags = vmread(VMCS_GUEST_RFLAGS);
 
 	if (!(k->qualification & QUAL_WRITE))
-		v->gpr[k->reg] = platform_mmio_read(&user, gpa, k->size);
+		v->gpr[k->reg] = platform_mmio_read(to_user_vcpu(v), gpa, k->size);
 	else
-		platform_mmio_write(&user, gpa, k->size, k->reg == REG_NONE ? k->immediate : v->gpr[k->reg]);
+		platform_mmio_write(to_user_vcpu(v), gpa, k->size, k->reg == REG_NONE ? k->immediate : v->gpr[k->reg]);
 	/* faults, and so these exits, leave RF set; it lasts until the instruction is done */
 	if (rflags & RFLAGS_RF)
 		vmwrite(VMCS_GUEST_RFLAGS, rflags & ~RFLAGS_RF);

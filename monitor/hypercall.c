@@ -28,7 +28,7 @@ static s64 partition_call(struct vcpu *v)
 		return -EINVAL;
 	switch (v->gpr[RAX]) {
 	case AVMM_HC_PARTITION_CREATE:
-		return partition_create(b);
+		return partition_create(v->cpu, b);
 	case AVMM_HC_PARTITION_RAM:
 		return partition_ram(b, c, d);
 	case AVMM_HC_PARTITION_START:

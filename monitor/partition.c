@@ -76,11 +76,11 @@ static bool config_good(const struct avmm_partition_config *c)
 	       c->on_triple_fault <= AVMM_POLICY_RESET;
 }
 
-/* Everything that the vCPU and the second-level tables need for a start, from the pool. */
-static s64 take_pages(void)
+/* Everything that vCPUs and the second-level tables need for a start, from the pool. */
+static s64 take_pages(struct cpu *shared)
 {
-	u32 xsave_pages = (switch_xsave_size() + AVMM_PAGE_SIZE - 1) / AVMM_PAGE_SIZE;
-	u8 *vmcs, *idle;
+	u8 *idle;
+	u32 i;
 
 	user.ept = (struct ept){
 		.phys_bits = machine.phys_bits,
@@ -88,24 +88,22 @@ static s64 take_pages(void)
 		.alloc = alloc_table,
 		.table = find_table,
 	};
-	user.lapic_page = pool_page();
 	user.msr_bitmap = pool_page();
-	user.world.xsave = pool_pages(xsave_pages);
-	user.service_world.xsave = pool_pages(xsave_pages);
-	vmcs = pool_page();
 	idle = pool_page();
-	if (!user.lapic_page || !user.msr_bitmap || !user.world.xsave || !user.service_world.xsave || !vmcs || !idle)
+	if (!user.msr_bitmap || !idle || ept_init(&user.ept))
 		return -ENOMEM;
-	*(u32 *)vmcs = vmx_revision();
 	*(u32 *)idle = vmx_revision();
-	user.vcpu.vmcs_phys = monitor_phys(vmcs);
 	user.idle.vmcs_phys = monitor_phys(idle);
-	if (ept_init(&user.ept))
-		return -ENOMEM;
+	for (i = 0; i < user.config.vcpus; i++) {
+		user.vcpu[i] = pool_page();
+		if (!user.vcpu[i] || vcpu_create(user.vcpu[i], shared))
+			return -ENOMEM;
+		user.vcpu[i]->number = i;
+	}
 	return stray_init(&user.ept);
 }
 
-s64 partition_create(u64 config_phys)
+s64 partition_create(struct cpu *cpu, u64 config_phys)
 {
 	struct avmm_partition_config config;
 	struct sched_split split;
@@ -131,7 +129,7 @@ s64 partition_create(u64 config_phys)
 	user.page = (struct avmm_partition_page *)(AVMM_SHARED_BASE + (AVMM_LOG_PAGES + machine.ncpus) * AVMM_PAGE_SIZE);
 	user.console = (struct avmm_console *)((u8 *)user.page + AVMM_PAGE_SIZE);
 	vdev_clear(user.page, sizeof(*user.page));
-	err = take_pages();
+	err = take_pages(cpu);
 	if (err)
 		return err;
 	user.service_share = config.service_share;
@@ -168,22 +166,13 @@ s64 partition_ram(u64 list_phys, u64 count, u64 gpa)
 	return 0;
 }
 
-static void init_vcpu(struct vcpu *v, struct cpu *cpu, void (*const *exits)(struct vcpu *v))
-{
-	v->cpu = cpu;
-	v->stack = cpu->service.stack;
-	v->exits = exits;
-	v->exit_counts = user.page->exits;
-	v->world = &user.world;
-}
-
-static void start_vcpu(struct cpu *cpu)
+static void setup_vcpu(struct user_vcpu *u, struct cpu *cpu)
 {
 	const struct avmm_partition_config *c = &user.config;
 	struct user_setup setup = {
 		.eptp = ept_pointer(&user.ept),
 		.msr_bitmap = monitor_phys(user.msr_bitmap),
-		.virtual_apic = monitor_phys(user.lapic_page),
+		.virtual_apic = monitor_phys(u->lapic_page),
 		.vpid = USER_VPID,
 		.rip = c->rip,
 		.cr3 = c->cr3,
@@ -191,16 +180,19 @@ static void start_vcpu(struct cpu *cpu)
 		.gdt_limit = c->gdt_limit,
 	};
 
-	init_vcpu(&user.vcpu, cpu, vmx_user_exits);
-	init_vcpu(&user.idle, cpu, vmx_idle_exits);
-	user.vcpu.gpr[RSI] = c->rsi;
-	cpu->service.world = &user.service_world;
-	switch_init(&user.service_world, &user.xcr0_mask);
+	u->vcpu.gpr[RSI] = c->rsi;
+	cpu->user = u;
+	cpu->service.world = &u->service_world;
+	switch_init(&u->service_world, &user.xcr0_mask);
 	user.xcr0_mask &= USER_XCR0;
-	switch_reset(&user.world);
+	switch_reset(&u->world);
 	user_msr_bitmap(user.msr_bitmap);
-	user_msr_reset();
-	user_setup(&user.vcpu, &setup);
+	user_msr_reset(u);
+	user_setup(&u->vcpu, &setup);
+	user.idle.cpu = cpu;
+	user.idle.stack = cpu->service.stack;
+	user.idle.exits = vmx_idle_exits;
+	user.idle.exit_counts = u->stats->exits;
 	setup.idle = true;
 	user_setup(&user.idle, &setup);
 	invept(INV_ALL_CONTEXTS, 0);
@@ -214,7 +206,7 @@ s64 partition_start(struct cpu *cpu)
 		return -EINVAL;
 	user.time_offset = -rdtsc();
 	platform_init(&user, partition_now(), machine.tsc_khz, machine.phys_bits);
-	start_vcpu(cpu);
+	setup_vcpu(user.vcpu[0], cpu);
 	set_state(AVMM_PARTITION_RUNNING);
 	shared_start(cpu);
 	return 0;
@@ -224,7 +216,9 @@ s64 partition_start(struct cpu *cpu)
 void partition_off(struct cpu *cpu, u32 reason)
 {
 	if (user.state == AVMM_PARTITION_RUNNING || user.state == AVMM_PARTITION_PAUSED) {
+		platform_lock(&user.platform);
 		uart_flush(&user.platform.uart, partition_now());
+		platform_unlock(&user.platform);
 		shared_stop(cpu);
 	}
 	user.page->reason = reason;
@@ -243,13 +237,19 @@ void core_user_triple_fault(struct vcpu *v)
 
 s64 partition_destroy(struct cpu *cpu)
 {
+	u32 i;
+
 	if (user.state == AVMM_PARTITION_NONE)
 		return -ENOENT;
 	if (user.state == AVMM_PARTITION_RUNNING || user.state == AVMM_PARTITION_PAUSED)
 		partition_off(cpu, AVMM_REASON_FORCED);
-	vmclear(user.vcpu.vmcs_phys);
+	for (i = 0; i < user.config.vcpus; i++)
+		if (user.vcpu[i] && user.vcpu[i]->vcpu.vmcs_phys)
+			vmclear(user.vcpu[i]->vcpu.vmcs_phys);
 	user_access_forget();
-	vmclear(user.idle.vmcs_phys);
+	if (user.idle.vmcs_phys)
+		vmclear(user.idle.vmcs_phys);
+	cpu->user = NULL;
 	invept(INV_ALL_CONTEXTS, 0);
 	set_state(AVMM_PARTITION_NONE);
 	pool_reset();
@@ -279,8 +279,10 @@ s64 partition_button(void)
 {
 	if (user.state != AVMM_PARTITION_RUNNING)
 		return -ENOENT;
+	platform_lock(&user.platform);
 	pm_power_button(&user.platform.pm, partition_now());
 	platform_refresh(&user, partition_now());
+	platform_unlock(&user.platform);
 	sched_wake(&user.sched, SCHED_USER, rdtsc());
 	return 0;
 }
@@ -317,9 +319,11 @@ s64 partition_console(void)
 
 	if (user.state != AVMM_PARTITION_RUNNING)
 		return -ENOENT;
+	platform_lock(&user.platform);
 	uart_rx_ready(&user.platform.uart, now);
 	uart_tx_ready(&user.platform.uart, now);
 	platform_refresh(&user, now);
+	platform_unlock(&user.platform);
 	sched_wake(&user.sched, SCHED_USER, rdtsc());
 	return 0;
 }

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The user partition: its memory, its platform, its vCPU, and its place on the shared CPU.
+ * The user partition: its memory, its platform, its vCPUs, and its place on the shared CPU.
  *
- * All of it is touched by the shared CPU only, in root operation: exits of the user's vCPU, exits and hypercalls of the
- * service there. No lock is needed until vCPUs run elsewhere.
+ *	struct user_vcpu	its own CPU, in root operation; what other CPUs write is marked
+ *	struct platform		under its lock; what is the shared CPU's alone while no vCPU runs elsewhere needs none
+ *	the rest		the shared CPU: exits of the vCPU there, exits and hypercalls of the service there
+ *
+ * The lock is the innermost but for that of the log. Nobody waits for another CPU while holding it.
  */
 #ifndef MONITOR_PARTITION_H
 #define MONITOR_PARTITION_H
@@ -32,8 +35,7 @@
 enum { TIMER_PIT, TIMER_RTC, TIMER_PM, TIMER_HPET, TIMER_UART, TIMER_FW_CFG, PLATFORM_TIMERS };
 
 struct platform {
-	u64 next;		/* guest time: the earliest deadline */
-	u64 devices_next;	/* … of all but the local APIC */
+	u64 devices_next;	/* guest time: the earliest deadline; vCPU 0 looks after it */
 	u64 deadline[PLATFORM_TIMERS];
 	struct bus ports;
 	struct bus mmio;
@@ -44,15 +46,44 @@ struct platform {
 	struct pci pci;
 	struct hpet hpet;
 	struct lapic_bus lapics;
-	struct lapic lapic;
 	struct ioapic ioapic;
 	struct uart uart;
 	struct fw_cfg fw_cfg;
 	struct debugport debugport;
-	bool nmi;		/* pends for the vCPU; one more is no more, as in the CPU */
-	bool off_wanted;	/* noted by handlers, done before the next entry */
+	bool smp;		/* vCPUs run on other CPUs than the shared one */
+	u32 locked;
+	bool off_wanted;	/* noted by handlers, done before vCPU 0's next entry */
 	bool reset_wanted;
 };
+
+#define MTRR_STORE	28	/* 16 variable, 11 fixed, default type */
+
+/* What other CPUs want of a vCPU: bits of user_vcpu.wanted. */
+#define WANTED_NMI	(1u << 0)	/* pends; one more is no more, as in the CPU */
+
+struct user_vcpu {
+	struct vcpu vcpu;		/* first: to_user_vcpu() */
+	struct world world;
+	struct world service_world;	/* of the service on this vCPU's CPU, while the vCPU runs */
+	u64 next;			/* guest time: the earliest deadline that this vCPU looks after */
+	u64 tsc_delta;			/* what the guest has added to this TSC */
+	struct user_timer timer;	/* as it was set for whoever runs on this CPU */
+	u32 number;
+	u32 tpr_threshold;		/* in the VMCS */
+	u32 wanted;			/* WANTED_*; written by any CPU, atomically */
+	bool halted;
+	bool deaf;			/* … with interrupts off: only an NMI wakes it */
+	bool window;			/* interrupt-window exiting is on */
+	struct avmm_user_stats *stats;	/* shared page */
+	u64 *lapic_page;
+	u64 mtrr[MTRR_STORE];
+	struct lapic lapic;		/* its mailboxes: any CPU */
+};
+
+static inline struct user_vcpu *to_user_vcpu(struct vcpu *v)
+{
+	return (struct user_vcpu *)v;
+}
 
 struct partition {
 	u32 state;			/* enum avmm_partition_state */
@@ -63,27 +94,18 @@ struct partition {
 	struct avmm_console *console;
 	struct platform platform;
 	u64 time_offset;		/* guest time = TSC + this */
-	u64 tsc_delta;			/* what the guest has added to its TSC */
 	u64 paused_at;			/* guest time, while paused */
-	u64 *lapic_page;
 	u8 *msr_bitmap;
 	u64 xcr0_mask;
-	struct vcpu vcpu;
+	struct user_vcpu *vcpu[AVMM_MAX_VCPUS];	/* the first config.vcpus */
 	struct vcpu idle;		/* stays in HLT, so that interrupts come as exits; shares whatever world is loaded */
-	struct world world;
-	struct world service_world;
-	bool halted;
-	bool deaf;			/* … with interrupts off: only an NMI wakes it */
 	bool service_wanted;		/* an interrupt is pending for the service */
 	bool deferred;			/* interrupts of devices and the tick are held back by CR8 */
 	u64 service_cr8;		/* … which the service had set to this */
 	bool service_mwait;		/* the service waits in MWAIT, not in HLT */
-	bool window;			/* interrupt-window exiting is on */
-	u32 tpr_threshold;		/* in the VMCS */
 	bool resched;			/* the scheduler has to decide before the next entry */
 	u64 until;			/* TSC at which the scheduler wants to be asked again */
 	u64 shortest;			/* ticks that an entry lasts at least, if nothing else ends it */
-	struct user_timer timer;	/* as it was set for whoever runs */
 	struct sched sched;
 	u32 service_share;
 };
@@ -91,7 +113,7 @@ struct partition {
 extern struct partition user;
 
 /* partition.c: hypercalls. 0 or a negative errno. */
-s64 partition_create(u64 config_phys);
+s64 partition_create(struct cpu *cpu, u64 config_phys);
 s64 partition_ram(u64 list_phys, u64 count, u64 gpa);
 s64 partition_start(struct cpu *cpu);
 s64 partition_destroy(struct cpu *cpu);
@@ -116,31 +138,49 @@ static inline u64 running_now(void)
  * Interrupts may be new, or the earliest deadline, or a wish to power off: to be looked after before the next entry. Then
  * the timer has ended, so that an exit's end has one thing to ask.
  */
-static inline void partition_look(struct partition *p)
+static inline void vcpu_look(struct user_vcpu *u)
 {
-	p->timer.at = 0;
+	u->timer.at = 0;
 }
+
+/* vcpu.c: a vCPU of the user, wherever it runs; vcpu.h has the rest. */
+s64 vcpu_create(struct user_vcpu *u, struct cpu *cpu);
+void vcpu_want(struct user_vcpu *u, u32 wanted);
 
 /* platform.c */
 void platform_init(struct partition *p, u64 now, u32 tsc_khz, u32 phys_bits);
-/* Devices do what is due; called when p->platform.next has come. */
-void platform_advance(struct partition *p, u64 now);
-/* Something else than the guest moved a device: all deadlines anew. */
+/* What the vCPU looks after does what is due; called when u->next has come. */
+void platform_advance(struct user_vcpu *u, u64 now);
+/* Something else than the guest moved a device, under the lock: all deadlines anew. */
 void platform_refresh(struct partition *p, u64 now);
-/* The guest had access to devices on this bus, to the local APIC: what may have moved there. */
-void platform_touched(struct partition *p, struct bus *bus, u64 now);
-void platform_lapic_touched(struct partition *p, u64 now);
+/* The guest had access to its local APIC. */
+void platform_lapic_touched(struct user_vcpu *u, u64 now);
 /* The guest's accesses to memory that is no RAM. */
-u64 platform_mmio_read(struct partition *p, u64 gpa, u32 size);
-void platform_mmio_write(struct partition *p, u64 gpa, u32 size, u64 value);
+u64 platform_mmio_read(struct user_vcpu *u, u64 gpa, u32 size);
+void platform_mmio_write(struct user_vcpu *u, u64 gpa, u32 size, u64 value);
 /* A vector for the vCPU, taken from the controllers; LAPIC_NONE. pending only asks; may_pend is quick and may be wrong. */
-static inline bool platform_may_pend(const struct platform *b)
+static inline bool platform_may_pend(const struct user_vcpu *u)
 {
-	return lapic_may_pend(&b->lapic) || pic_pending(&b->pic);
+	return lapic_may_pend(&u->lapic) || (!u->number && pic_pending(&user.platform.pic));
 }
 
-bool platform_pending(struct partition *p);
-int platform_take(struct partition *p);
+bool platform_pending(struct user_vcpu *u);
+int platform_take(struct user_vcpu *u);
+
+/* Devices, their deadlines and the buses are used under this lock only, which is taken where there can be others. */
+void platform_lock_smp(struct platform *b);
+
+static inline void platform_lock(struct platform *b)
+{
+	if (unlikely(b->smp))
+		platform_lock_smp(b);
+}
+
+static inline void platform_unlock(struct platform *b)
+{
+	if (unlikely(b->smp))
+		__atomic_store_n(&b->locked, 0, __ATOMIC_RELEASE);
+}
 
 /* shared.c: the scheduler of the shared CPU, and who runs next. */
 void shared_start(struct cpu *cpu);
@@ -150,7 +190,7 @@ void shared_reschedule(struct cpu *cpu);
 /* user-cpuid.c, user-msr.c */
 bool user_rdmsr(struct vcpu *v, u32 number, u64 *value);
 bool user_wrmsr(struct vcpu *v, u32 number, u64 value);
-void user_msr_reset(void);
+void user_msr_reset(struct user_vcpu *u);
 void user_mmio(struct vcpu *v, u64 gpa, u64 qualification);
 
 /* n bytes at most a page of the partition's RAM, for a device; false: not all of it is RAM, and part may be done. */

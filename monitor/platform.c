@@ -3,13 +3,27 @@
  * The board of the user partition: which device answers where, and who is wired to whom. QEMU's "pc" as far as it goes
  * (docs/devices.md); interrupt lines go to the 8259 pair and to the I/O APIC.
  */
+#include <vmx/root/insn.h>
 #include <vmx/root/upcalls.h>
 #include "partition.h"
 
 #define PORT_UART	0x3f8
 #define IRQ_UART	4
 #define LINT0		0
-#define TSC_DEADLINES	(LAPIC_HAS_X2APIC | LAPIC_HAS_DEADLINE | LAPIC_IS_BSP)
+#define LAPIC_FEATURES	(LAPIC_HAS_X2APIC | LAPIC_HAS_DEADLINE)
+#define LOCK_TRIES	10000000u
+
+/* Each holds it for a bounded time: whoever waits longer waits for a CPU that stopped inside. */
+void platform_lock_smp(struct platform *b)
+{
+	u32 tries = LOCK_TRIES;
+
+	while (__atomic_exchange_n(&b->locked, 1, __ATOMIC_ACQUIRE)) {
+		pause();
+		if (!--tries)
+			core_panic("the user partition's devices stay locked", 0);
+	}
+}
 
 static void set_irq(void *ctx, unsigned int irq, bool level)
 {
@@ -49,8 +63,8 @@ static void pic_intr(void *ctx, bool level)
 {
 	struct partition *p = ctx;
 
-	lapic_set_lint(&p->platform.lapic, LINT0, level);
-	partition_look(p);
+	lapic_set_lint(&p->vcpu[0]->lapic, LINT0, level);
+	vcpu_look(p->vcpu[0]);
 }
 
 /* The guest has finished an ISA interrupt: timers hand out the next queued tick. */
@@ -69,13 +83,12 @@ static void lapic_deliver(void *ctx, u32 vcpu, enum lapic_mode mode, u8 vector)
 	struct partition *p = ctx;
 
 	/* one vCPU, and whoever comes here is on its CPU: nothing to kick */
-	partition_look(p);
+	vcpu_look(p->vcpu[vcpu]);
 	if (mode == LAPIC_NMI)
-		p->platform.nmi = true;
+		vcpu_want(p->vcpu[vcpu], WANTED_NMI);
 	/* the boot CPU would go to the reset vector; it never waits for a SIPI */
 	else if (mode == LAPIC_INIT)
 		p->platform.reset_wanted = true;
-	(void)vcpu;
 	(void)vector;
 }
 
@@ -84,7 +97,9 @@ static void lapic_eoi(void *ctx, u32 vcpu, u8 vector)
 	struct partition *p = ctx;
 
 	(void)vcpu;
+	platform_lock(&p->platform);
 	ioapic_eoi(&p->platform.ioapic, vector);
+	platform_unlock(&p->platform);
 }
 
 static const struct lapic_ops lapic_wires = { .deliver = lapic_deliver, .eoi = lapic_eoi };
@@ -94,7 +109,7 @@ static void power_off(void *ctx)
 	struct partition *p = ctx;
 
 	p->platform.off_wanted = true;
-	partition_look(p);
+	vcpu_look(p->vcpu[0]);
 }
 
 static void reset(void *ctx)
@@ -102,7 +117,7 @@ static void reset(void *ctx)
 	struct partition *p = ctx;
 
 	p->platform.reset_wanted = true;
-	partition_look(p);
+	vcpu_look(p->vcpu[0]);
 }
 
 static void pm_moved(void *ctx, u16 base)
@@ -177,28 +192,40 @@ static void init_firmware(struct partition *p)
 	bus_map(&b->ports, DEBUGPORT_BASE, debugport_rows, DEBUGPORT_ROWS, &b->debugport);
 }
 
+static void init_lapics(struct partition *p, u32 tsc_khz, u32 phys_bits)
+{
+	u32 i;
+
+	lapic_bus_init(&p->platform.lapics, &lapic_wires, p);
+	for (i = 0; i < p->config.vcpus; i++) {
+		struct lapic_config config = {
+			.page = (u32 *)p->vcpu[i]->lapic_page,
+			.id = i,
+			.features = LAPIC_FEATURES | (i ? 0 : LAPIC_IS_BSP),
+			.tsc_khz = tsc_khz,
+			.bus_khz = LOCAL_APIC_BUS_KHZ,
+			.phys_bits = phys_bits,
+		};
+
+		lapic_init(&p->vcpu[i]->lapic, &p->platform.lapics, &config);
+		p->vcpu[i]->next = CLOCK_NEVER;
+	}
+	lapic_virtual_wire(&p->vcpu[0]->lapic);
+}
+
 static void init_interrupts(struct partition *p, u32 tsc_khz, u32 phys_bits)
 {
 	struct platform *b = &p->platform;
 	struct pic_ops pic = { .intr = pic_intr, .done = irq_done, .ctx = p };
-	struct lapic_config lapic = {
-		.page = (u32 *)p->lapic_page,
-		.features = TSC_DEADLINES,
-		.tsc_khz = tsc_khz,
-		.bus_khz = LOCAL_APIC_BUS_KHZ,
-		.phys_bits = phys_bits,
-	};
 	struct ioapic_config ioapic = {
 		.bus = &b->lapics,
-		.id = 1,
+		.id = p->config.vcpus,
 		.watched = 1u << ioapic_isa_pin(PIT_IRQ) | 1u << RTC_IRQ,
 		.ack = irq_done,
 		.ctx = p,
 	};
 
-	lapic_bus_init(&b->lapics, &lapic_wires, p);
-	lapic_init(&b->lapic, &b->lapics, &lapic);
-	lapic_virtual_wire(&b->lapic);
+	init_lapics(p, tsc_khz, phys_bits);
 	ioapic_init(&b->ioapic, &ioapic);
 	pic_init(&b->pic, &pic);
 }
@@ -270,12 +297,18 @@ static void note_deadline(struct platform *b, unsigned int timer, u64 now)
 		b->devices_next = earlier(b->devices_next, b->deadline[i]);
 }
 
-void platform_lapic_touched(struct partition *p, u64 now)
+void platform_lapic_touched(struct user_vcpu *u, u64 now)
 {
-	struct platform *b = &p->platform;
+	u64 next = lapic_next_deadline(&u->lapic, now);
 
-	b->next = earlier(b->devices_next, lapic_next_deadline(&b->lapic, now));
-	partition_look(p);
+	u->next = u->number ? next : earlier(user.platform.devices_next, next);
+	vcpu_look(u);
+}
+
+/* Devices moved: vCPU 0 looks after their deadlines. */
+static void deadlines_moved(struct partition *p, u64 now)
+{
+	platform_lapic_touched(p->vcpu[0], now);
 }
 
 void platform_refresh(struct partition *p, u64 now)
@@ -284,28 +317,33 @@ void platform_refresh(struct partition *p, u64 now)
 
 	for (i = 0; i < PLATFORM_TIMERS; i++)
 		note_deadline(&p->platform, i, now);
-	platform_lapic_touched(p, now);
+	deadlines_moved(p, now);
 }
 
-void platform_advance(struct partition *p, u64 now)
+static void advance_devices(struct platform *b, u64 now)
 {
-	struct platform *b = &p->platform;
-
-	lapic_advance(&b->lapic, now);
-	if (now < b->devices_next) {
-		platform_lapic_touched(p, now);
-		return;
-	}
+	platform_lock(b);
 	pit_advance(&b->pit, now);
 	rtc_advance(&b->rtc, now);
 	pm_advance(&b->pm, now);
 	hpet_advance(&b->hpet, now);
 	uart_advance(&b->uart, now);
 	fw_cfg_advance(&b->fw_cfg, now);
-	platform_refresh(p, now);
+	platform_refresh(&user, now);
+	platform_unlock(b);
 }
 
-void platform_touched(struct partition *p, struct bus *bus, u64 now)
+void platform_advance(struct user_vcpu *u, u64 now)
+{
+	lapic_advance(&u->lapic, now);
+	if (u->number || now < user.platform.devices_next)
+		platform_lapic_touched(u, now);
+	else
+		advance_devices(&user.platform, now);
+}
+
+/* The guest had access to devices on this bus: what may have moved there. */
+static void devices_touched(struct partition *p, struct bus *bus, u64 now)
 {
 	struct platform *b = &p->platform;
 	const void *const device[PLATFORM_TIMERS] = { &b->pit, &b->rtc, &b->pm, &b->hpet, &b->uart, &b->fw_cfg };
@@ -316,99 +354,117 @@ void platform_touched(struct partition *p, struct bus *bus, u64 now)
 	for (i = 0; i < PLATFORM_TIMERS; i++)
 		if (device[i] == touched || touched == bus)
 			note_deadline(b, i, now);
-	platform_lapic_touched(p, now);
+	deadlines_moved(p, now);
 }
 
-u64 core_in(u32 port, u32 size)
+u64 core_in(struct vcpu *v, u32 port, u32 size)
 {
 	struct bus *ports = &user.platform.ports;
-	u64 now = running_now(), value = bus_read(ports, port, size, now);
+	u64 now = running_now(), value;
 
-	user.page->io_exits++;
+	to_user_vcpu(v)->stats->io_exits++;
+	platform_lock(&user.platform);
+	value = bus_read(ports, port, size, now);
 	if (ports->touched)
-		platform_touched(&user, ports, now);
+		devices_touched(&user, ports, now);
+	platform_unlock(&user.platform);
 	return value;
 }
 
-void core_out(u32 port, u32 size, u64 value)
+void core_out(struct vcpu *v, u32 port, u32 size, u64 value)
 {
 	struct bus *ports = &user.platform.ports;
 	u64 now = running_now();
 
-	user.page->io_exits++;
+	to_user_vcpu(v)->stats->io_exits++;
+	platform_lock(&user.platform);
 	bus_write(ports, port, size, value, now);
 	if (ports->touched)
-		platform_touched(&user, ports, now);
+		devices_touched(&user, ports, now);
+	platform_unlock(&user.platform);
 }
 
 /* The offset in the local APIC's page, if the access is there. */
-static bool is_lapic(const struct platform *b, u64 gpa, u64 *offset)
+static bool is_lapic(const struct user_vcpu *u, u64 gpa, u64 *offset)
 {
-	u64 base = lapic_mmio_base(&b->lapic);
+	u64 base = lapic_mmio_base(&u->lapic);
 
 	*offset = gpa - base;
 	return base && *offset < AVMM_PAGE_SIZE;
 }
 
-static inline void after_mmio(struct partition *p, u64 now)
+static inline void after_mmio(struct user_vcpu *u, u64 now)
 {
-	struct bus *mmio = &p->platform.mmio;
+	struct bus *mmio = &user.platform.mmio;
 
 	if (mmio->unclaimed)
-		p->page->stray++;
+		u->stats->stray++;
 	mmio->unclaimed = false;
 	if (mmio->touched)
-		platform_touched(p, mmio, now);
+		devices_touched(&user, mmio, now);
 }
 
-u64 platform_mmio_read(struct partition *p, u64 gpa, u32 size)
+u64 platform_mmio_read(struct user_vcpu *u, u64 gpa, u32 size)
 {
-	struct platform *b = &p->platform;
+	struct platform *b = &user.platform;
 	u64 now = running_now(), value, offset;
 
-	p->page->mmio_exits++;
-	if (is_lapic(b, gpa, &offset)) {
-		value = lapic_mmio_read(&b->lapic, (u32)offset, size, now);
-		platform_lapic_touched(p, now);
+	u->stats->mmio_exits++;
+	if (is_lapic(u, gpa, &offset)) {
+		value = lapic_mmio_read(&u->lapic, (u32)offset, size, now);
+		platform_lapic_touched(u, now);
 		return value;
 	}
+	platform_lock(b);
 	value = bus_read(&b->mmio, gpa, size, now);
-	after_mmio(p, now);
+	after_mmio(u, now);
+	platform_unlock(b);
 	return value;
 }
 
-void platform_mmio_write(struct partition *p, u64 gpa, u32 size, u64 value)
+void platform_mmio_write(struct user_vcpu *u, u64 gpa, u32 size, u64 value)
 {
-	struct platform *b = &p->platform;
+	struct platform *b = &user.platform;
 	u64 now = running_now(), offset;
 
-	p->page->mmio_exits++;
-	if (is_lapic(b, gpa, &offset)) {
-		lapic_mmio_write(&b->lapic, (u32)offset, size, (u32)value, now);
-		platform_lapic_touched(p, now);
+	u->stats->mmio_exits++;
+	if (is_lapic(u, gpa, &offset)) {
+		lapic_mmio_write(&u->lapic, (u32)offset, size, (u32)value, now);
+		platform_lapic_touched(u, now);
 		return;
 	}
+	platform_lock(b);
 	bus_write(&b->mmio, gpa, size, value, now);
-	after_mmio(p, now);
+	after_mmio(u, now);
+	platform_unlock(b);
 }
 
-bool platform_pending(struct partition *p)
+/* The 8259's interrupt line ends at vCPU 0. */
+static bool pic_pends(const struct user_vcpu *u)
 {
-	struct platform *b = &p->platform;
-
-	return lapic_pending(&b->lapic) != LAPIC_NONE || (pic_pending(&b->pic) && lapic_takes_extint(&b->lapic));
+	return !u->number && pic_pending(&user.platform.pic) && lapic_takes_extint(&u->lapic);
 }
 
-int platform_take(struct partition *p)
+bool platform_pending(struct user_vcpu *u)
 {
-	struct platform *b = &p->platform;
-	int vector;
+	return lapic_pending(&u->lapic) != LAPIC_NONE || pic_pends(u);
+}
+
+int platform_take(struct user_vcpu *u)
+{
+	int vector = LAPIC_NONE;
 
 	/* ExtINT goes past the priorities of the local APIC */
-	if (pic_pending(&b->pic) && lapic_takes_extint(&b->lapic))
-		return pic_ack(&b->pic);
-	vector = lapic_pending(&b->lapic);
+	if (pic_pends(u)) {
+		platform_lock(&user.platform);
+		if (pic_pending(&user.platform.pic))
+			vector = pic_ack(&user.platform.pic);
+		platform_unlock(&user.platform);
+	}
 	if (vector != LAPIC_NONE)
-		lapic_accept(&b->lapic, (u8)vector);
+		return vector;
+	vector = lapic_pending(&u->lapic);
+	if (vector != LAPIC_NONE)
+		lapic_accept(&u->lapic, (u8)vector);
 	return vector;
 }

@@ -18,6 +18,7 @@
 #include <vmx/root/user.h>
 #include "core.h"
 #include "partition.h"
+#include "vcpu.h"
 
 #define RFLAGS_IF	(1ul << 9)
 #define IDLE_ROUNDS	4	/* of deadlines that came to nothing, before an entry */
@@ -41,93 +42,45 @@ static u64 host_time(u64 guest)
 	return guest == CLOCK_NEVER ? SCHED_NEVER : guest - user.time_offset;
 }
 
+/* The vCPU that runs here. */
+static struct user_vcpu *shared_vcpu(void)
+{
+	return user.vcpu[0];
+}
+
 /* Devices do what is due. */
-static void advance(void)
+static void advance(struct user_vcpu *u)
 {
 	u64 now = partition_now();
 
-	if (now >= user.platform.next)
-		platform_advance(&user, now);
-}
-
-/* Can the halted vCPU go on? Devices are up to date. */
-static bool has_work(void)
-{
-	return !user.halted || user.platform.nmi || (!user.deaf && platform_pending(&user));
-}
-
-/* What ends the guest's run when it can take an interrupt: an open window, a lower TPR by way of CR8. */
-static void want_exits(bool window, u32 tpr_threshold)
-{
-	if (window != user.window)
-		user_want_window(window);
-	user.window = window;
-	if (tpr_threshold != user.tpr_threshold)
-		user_set_tpr_threshold(tpr_threshold);
-	user.tpr_threshold = tpr_threshold;
-}
-
-static void inject_nmi(void)
-{
-	bool can = user_can_take_nmi();
-
-	if (can) {
-		user.platform.nmi = false;
-		user_inject_nmi();
-		user.page->injected++;
-	}
-	user_want_nmi_window(!can);
-}
-
-/* The user's vCPU is about to be entered and its VMCS is loaded: interrupts. */
-static void inject(void)
-{
-	bool pending = platform_may_pend(&user.platform);
-
-	user.halted = false;
-	if (user.platform.nmi)
-		inject_nmi();
-	if (pending && user_can_take_interrupt()) {
-		int vector = platform_take(&user);
-
-		if (vector != LAPIC_NONE) {
-			user_inject_interrupt((u8)vector);
-			user.page->injected++;
-		}
-		pending = platform_may_pend(&user.platform);
-	}
-	if (!pending) {
-		if (user.window || user.tpr_threshold)
-			want_exits(false, 0);
-		return;
-	}
-	pending = platform_pending(&user);
-	want_exits(pending, pending ? 0 : lapic_tpr_threshold(&user.platform.lapic));
+	if (now >= u->next)
+		platform_advance(u, now);
 }
 
 /* Never so soon that whoever is entered makes no progress. */
-static void set_timer(u64 now)
+static void set_timer(struct user_vcpu *u, u64 now)
 {
-	u64 at = user.until, device = host_time(user.platform.next);
+	u64 at = user.until, device = host_time(u->next);
 
-	if (device < at && this_cpu()->current == &user.vcpu)
+	if (device < at && this_cpu()->current == &u->vcpu)
 		at = device;
 	if (at < now + user.shortest)
 		at = now + user.shortest;
-	user_set_timer(&user.timer, at, now);
+	user_set_timer(&u->timer, at, now);
 }
 
 static enum sched_safety safety(const struct cpu *cpu)
 {
 	if (user.service_wanted || cpu->current == &user.idle)
 		return SCHED_SAFE;
-	if (cpu->current == &user.vcpu)
-		return user.halted || !vmx_guest_cpl0_64() ? SCHED_SAFE : SCHED_HOLDS_LOCK;
+	if (cpu->current == &shared_vcpu()->vcpu)
+		return shared_vcpu()->halted || !vmx_guest_cpl0_64() ? SCHED_SAFE : SCHED_HOLDS_LOCK;
 	return service_interruptible() ? SCHED_SAFE : SCHED_HOLDS_LOCK;
 }
 
 static enum sched_who pick(struct cpu *cpu, u64 now)
 {
+	struct user_vcpu *u = shared_vcpu();
 	unsigned int round;
 	enum sched_who who = SCHED_SERVICE;
 
@@ -135,12 +88,12 @@ static enum sched_who pick(struct cpu *cpu, u64 now)
 		who = sched_pick(&user.sched, safety(cpu), now);
 		if (who != SCHED_USER)
 			return who;
-		advance();
-		if (has_work())
+		advance(u);
+		if (vcpu_has_work(u))
 			return who;
 		/* its deadline came to nothing that wakes it */
 		now = rdtsc();
-		sched_sleep(&user.sched, SCHED_USER, host_time(user.platform.next), now);
+		sched_sleep(&user.sched, SCHED_USER, host_time(u->next), now);
 	}
 	return SCHED_SERVICE;
 }
@@ -166,11 +119,11 @@ static void to_service(struct cpu *cpu)
 	publish();
 }
 
-static void to_user(struct cpu *cpu)
+static void to_user(struct cpu *cpu, struct user_vcpu *u)
 {
 	user.page->switches++;
-	vmx_switch(cpu, &user.vcpu);
-	user_set_tsc_offset(user.time_offset + user.tsc_delta);
+	vmx_switch(cpu, &u->vcpu);
+	user_set_tsc_offset(user.time_offset + u->tsc_delta);
 }
 
 static void to_nobody(struct cpu *cpu)
@@ -198,8 +151,8 @@ static void switch_to(struct cpu *cpu, enum sched_who who)
 		if (user.service_wanted || who == SCHED_SERVICE)
 			end_mwait();
 	} else if (who == SCHED_USER) {
-		if (cpu->current != &user.vcpu)
-			to_user(cpu);
+		if (cpu->current != &shared_vcpu()->vcpu)
+			to_user(cpu, shared_vcpu());
 	} else if (cpu->current != &user.idle) {
 		to_nobody(cpu);
 	}
@@ -209,13 +162,15 @@ static void switch_to(struct cpu *cpu, enum sched_who who)
 /* Decides, switches, sets the timer. The vCPU to enter is cpu->current afterwards. */
 static void decide(struct cpu *cpu, u64 now)
 {
+	struct user_vcpu *u = shared_vcpu();
+
 	switch_to(cpu, pick(cpu, now));
-	if (cpu->current == &user.vcpu)
-		inject();
+	if (cpu->current == &u->vcpu)
+		vcpu_inject(u);
 	now = rdtsc();
 	user.until = sched_enter(&user.sched, now);
 	user.resched = false;
-	set_timer(now);
+	set_timer(u, now);
 }
 
 void shared_reschedule(struct cpu *cpu)
@@ -233,7 +188,7 @@ void shared_start(struct cpu *cpu)
 	sched_set_caps(&user.sched, c->cap_service, c->cap_user, now);
 	sched_wake(&user.sched, SCHED_SERVICE, now);
 	sched_wake(&user.sched, SCHED_USER, now);
-	user.timer.shift = user_timer_shift();
+	shared_vcpu()->timer.shift = user_timer_shift();
 	user.shortest = machine.tsc_khz / 1000 * SHORTEST_US;
 	service_share(true);
 	shared_reschedule(cpu);
@@ -345,14 +300,15 @@ void core_idle_enter(struct vcpu *v)
 
 void core_user_halt(struct vcpu *v)
 {
-	(void)v;
-	user.halted = true;
-	user.deaf = !(vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF);
+	struct user_vcpu *u = to_user_vcpu(v);
+
+	u->halted = true;
+	u->deaf = !(vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF);
 }
 
 void core_user_window(struct vcpu *v)
 {
-	/* inject() comes before the next entry anyway */
+	/* vcpu_inject() comes before the next entry anyway */
 	(void)v;
 }
 
@@ -373,6 +329,8 @@ static void stop_or_reset(struct cpu *cpu)
 /* The end of an exit of the user's vCPU that may have changed anything. */
 void core_user_enter(struct vcpu *v)
 {
+	struct user_vcpu *u = to_user_vcpu(v);
+
 	v->launched = 1;
 	if (user.platform.off_wanted || user.platform.reset_wanted) {
 		stop_or_reset(v->cpu);
@@ -380,31 +338,32 @@ void core_user_enter(struct vcpu *v)
 	}
 	if (!running())
 		return;
-	advance();
+	advance(u);
 	/* Any exit may be the first one after the slice, and a guest that polls keeps the timer from ever ending it. */
 	if (rdtsc() >= user.until)
 		user.resched = true;
-	if (!has_work()) {
-		sched_sleep(&user.sched, SCHED_USER, host_time(user.platform.next), rdtsc());
+	if (!vcpu_has_work(u)) {
+		sched_sleep(&user.sched, SCHED_USER, host_time(u->next), rdtsc());
 		user.resched = true;
 	}
 	if (user.resched) {
 		shared_reschedule(v->cpu);
 	} else {
-		inject();
-		set_timer(rdtsc());
+		vcpu_inject(u);
+		set_timer(u, rdtsc());
 	}
 }
 
 /* The end of an exit that did nothing but what the platform has noted. The timer is set again: it stood still since. */
 void core_user_resume(struct vcpu *v)
 {
+	const struct user_timer *timer = &to_user_vcpu(v)->timer;
 	u64 now = rdtsc();
 
-	if (now >= user.timer.at) {
+	if (now >= timer->at) {
 		core_user_enter(v);
 		return;
 	}
 	v->launched = 1;
-	user_continue_timer(&user.timer, now);
+	user_continue_timer(timer, now);
 }

@@ -77,10 +77,11 @@ static void refuse(struct vcpu *v)
 
 void stray_step(struct vcpu *v, u64 gpa, u64 qualification)
 {
+	struct avmm_user_stats *stats = to_user_vcpu(v)->stats;
 	bool write = qualification & ACCESS_WRITE;
 
-	user.page->stray++;
-	if (user.page->stray <= STRAY_REPORTS)
+	stats->stray++;
+	if (stats->stray <= STRAY_REPORTS)
 		core_log("user partition: access to %lx, where nobody is, rip %lx", gpa, vmread(VMCS_GUEST_RIP));
 	if (!user_can_step() || !ept_graft(&stray.graft, gpa, write ? EPT_RWX : EPT_R | EPT_X)) {
 		refuse(v);

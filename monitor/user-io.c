@@ -31,10 +31,9 @@
 
 u64 core_io(struct vcpu *v, u32 port, u32 size, bool write, u64 value)
 {
-	(void)v;
 	if (!write)
-		return core_in(port, size);
-	core_out(port, size, value);
+		return core_in(v, port, size);
+	core_out(v, port, size, value);
 	return 0;
 }
 
@@ -139,14 +138,12 @@ static bool on_one_page(u64 linear, unsigned int size)
 
 static u64 device_read(struct mmio *m, u64 gpa, u32 size)
 {
-	(void)m;
-	return platform_mmio_read(&user, gpa, size);
+	return platform_mmio_read(to_user_vcpu(m->v), gpa, size);
 }
 
 static void device_write(struct mmio *m, u64 gpa, u32 size, u64 value)
 {
-	(void)m;
-	platform_mmio_write(&user, gpa, size, value);
+	platform_mmio_write(to_user_vcpu(m->v), gpa, size, value);
 }
 
 static enum execute_result mmio_read(void *ctx, u64 linear, unsigned int size, u64 *value)
@@ -191,14 +188,16 @@ static enum execute_result mmio_linear(void *ctx, enum decode_segment segment, u
 /* The FPU's registers are the guest's own while its exit is handled: through the save area of its world. */
 static void get_xmm(void *ctx, unsigned int reg, u64 value[2])
 {
-	(void)ctx;
-	switch_get_xmm(&user.world, reg, value);
+	const struct mmio *m = ctx;
+
+	switch_get_xmm(m->v->world, reg, value);
 }
 
 static void set_xmm(void *ctx, unsigned int reg, const u64 value[2])
 {
-	(void)ctx;
-	switch_set_xmm(&user.world, reg, value);
+	const struct mmio *m = ctx;
+
+	switch_set_xmm(m->v->world, reg, value);
 }
 
 static const struct execute_ops mmio_ops = {

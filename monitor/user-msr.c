@@ -16,7 +16,6 @@
 #define MSR_TSC_DEADLINE	0x6e0
 #define MSR_X2APIC_FIRST	0x800
 #define MSR_X2APIC_LAST		0x8ff
-#define MTRR_STORE		32
 
 enum msr_answer {
 	MSR_CONSTANT,		/* reads give the constant, writes of the same value are taken, others #GP */
@@ -57,9 +56,6 @@ static const struct msr_row rows[] = {
 	{ 0xda0, 0xda0, MSR_CONSTANT, 0 },			/* XSS */
 };
 
-/* The stored MTRRs: 16 variable, 11 fixed, default type. */
-static u64 mtrr[MTRR_STORE];
-
 static u32 mtrr_index(u32 number)
 {
 	if (number < 0x210)
@@ -74,8 +70,9 @@ static u32 mtrr_index(u32 number)
 }
 
 /* As firmware leaves them: write-back, uncached where a PC has its holes. */
-void user_msr_reset(void)
+void user_msr_reset(struct user_vcpu *u)
 {
+	u64 *mtrr = u->mtrr;
 	u32 i;
 
 	for (i = 0; i < MTRR_STORE; i++)
@@ -107,35 +104,38 @@ static bool is_lapic(u32 number)
 
 static bool unknown(struct vcpu *v, const char *what, u32 number)
 {
+	struct avmm_user_stats *stats = to_user_vcpu(v)->stats;
+
 	cpu_count(v->cpu, AVMM_COUNT_UNKNOWN_MSR);
-	user.page->unknown_msr++;
-	if (user.page->unknown_msr <= 32)
+	stats->unknown_msr++;
+	if (stats->unknown_msr <= 32)
 		core_log("user partition: %s of unknown MSR %x, rip %lx", what, number, vmread(VMCS_GUEST_RIP));
 	return false;
 }
 
-static bool lapic_read(u32 number, u64 *value)
+static bool lapic_read(struct user_vcpu *u, u32 number, u64 *value)
 {
 	u64 now = running_now();
-	bool done = lapic_msr_read(&user.platform.lapic, number, value, now);
+	bool done = lapic_msr_read(&u->lapic, number, value, now);
 
-	platform_lapic_touched(&user, now);
+	platform_lapic_touched(u, now);
 	return done;
 }
 
 bool user_rdmsr(struct vcpu *v, u32 number, u64 *value)
 {
+	struct user_vcpu *u = to_user_vcpu(v);
 	const struct msr_row *row;
 
 	if (is_lapic(number))
-		return lapic_read(number, value);
+		return lapic_read(u, number, value);
 	if (number == MSR_TSC) {
 		*value = rdtsc() + vmread(VMCS_TSC_OFFSET);
 		return true;
 	}
 	/* the sum of what was added to the TSC, whichever of the two was written: SDM volume 3, 18.17.3 */
 	if (number == MSR_TSC_ADJUST) {
-		*value = user.tsc_delta;
+		*value = u->tsc_delta;
 		return true;
 	}
 	row = find(number);
@@ -143,7 +143,7 @@ bool user_rdmsr(struct vcpu *v, u32 number, u64 *value)
 		return unknown(v, "read", number);
 	*value = row->constant;
 	if (row->answer == MSR_MTRR)
-		*value = mtrr[mtrr_index(number)];
+		*value = u->mtrr[mtrr_index(number)];
 	if (row->answer != MSR_NATIVE)
 		return true;
 	if (!rdmsr_safe(number, value))
@@ -153,31 +153,32 @@ bool user_rdmsr(struct vcpu *v, u32 number, u64 *value)
 }
 
 /* The guest moves its own view of the TSC; the partition's time does not move. */
-static void adjust_tsc(u64 delta)
+static void adjust_tsc(struct user_vcpu *u, u64 delta)
 {
-	user.tsc_delta = delta;
-	vmwrite(VMCS_TSC_OFFSET, user.time_offset + user.tsc_delta);
-	lapic_set_tsc_offset(&user.platform.lapic, user.tsc_delta, running_now());
-	platform_lapic_touched(&user, running_now());
+	u->tsc_delta = delta;
+	vmwrite(VMCS_TSC_OFFSET, user.time_offset + delta);
+	lapic_set_tsc_offset(&u->lapic, delta, running_now());
+	platform_lapic_touched(u, running_now());
 }
 
 bool user_wrmsr(struct vcpu *v, u32 number, u64 value)
 {
+	struct user_vcpu *u = to_user_vcpu(v);
 	const struct msr_row *row;
 
 	if (is_lapic(number)) {
 		u64 now = running_now();
-		bool done = lapic_msr_write(&user.platform.lapic, number, value, now);
+		bool done = lapic_msr_write(&u->lapic, number, value, now);
 
-		platform_lapic_touched(&user, now);
+		platform_lapic_touched(u, now);
 		return done;
 	}
 	if (number == MSR_TSC) {
-		adjust_tsc(value - running_now());
+		adjust_tsc(u, value - running_now());
 		return true;
 	}
 	if (number == MSR_TSC_ADJUST) {
-		adjust_tsc(value);
+		adjust_tsc(u, value);
 		return true;
 	}
 	row = find(number);
@@ -186,7 +187,7 @@ bool user_wrmsr(struct vcpu *v, u32 number, u64 value)
 	if (row->answer == MSR_MTRR) {
 		if (!mtrr_msr_valid(number, value, machine.phys_bits))
 			return false;
-		mtrr[mtrr_index(number)] = value;
+		u->mtrr[mtrr_index(number)] = value;
 	}
 	return row->answer != MSR_CONSTANT || value == row->constant;
 }

@@ -71,12 +71,6 @@ struct avmm_partition_page {
 	u32 service_share;		/* in force, permille of the machine */
 	u32 cap_service;
 	u32 cap_user;
-	u64 exits[96];			/* of the user's vCPUs by reason, as in shared.h */
-	u64 io_exits;			/* port accesses that devices answered */
-	u64 mmio_exits;
-	u64 unknown_msr;
-	u64 stray;			/* accesses to memory that nobody owns */
-	u64 injected;			/* interrupts given to the guest */
 	u64 switches;			/* world switches into the user partition */
 	u64 time_service;		/* TSC ticks received on the shared CPU */
 	u64 time_user;

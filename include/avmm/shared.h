@@ -27,7 +27,7 @@ struct avmm_log {
 	char text[AVMM_LOG_TEXT_SIZE];
 };
 
-/* What a CPU counted since its launch; every field only grows. */
+/* What a CPU counted since its launch; every field only grows, but the user's, which begin anew. */
 enum avmm_counter {
 	AVMM_COUNT_NMI_CAUGHT,		/* NMIs that the monitor took for the service */
 	AVMM_COUNT_NMI_INJECTED,	/* NMIs that it gave to the service */
@@ -49,11 +49,22 @@ enum avmm_cpu_state {
 	AVMM_CPU_DEAD,			/* stopped after a monitor fault; the log has the report */
 };
 
-struct avmm_cpu_stats {
+/* What the user partition's vCPU on this CPU did since the partition began. */
+struct avmm_user_stats {
 	u64 exits[AVMM_EXIT_REASONS];
+	u64 io_exits;			/* port accesses that devices answered */
+	u64 mmio_exits;
+	u64 unknown_msr;
+	u64 stray;			/* accesses to memory that nobody owns */
+	u64 injected;			/* interrupts given to the guest */
+};
+
+struct avmm_cpu_stats {
+	u64 exits[AVMM_EXIT_REASONS];	/* of the service */
 	u64 counters[AVMM_COUNTERS];
 	u32 state;			/* enum avmm_cpu_state */
 	u32 pad;
+	struct avmm_user_stats user;
 };
 
 #endif

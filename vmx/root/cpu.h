@@ -55,6 +55,7 @@ struct cpu {
 	struct avmm_leave *leave;	/* the same address as in Linux */
 	u64 leave_entry;
 	struct vcpu service;
+	void *user;		/* the core's: the user's vCPU that this CPU runs */
 	u64 gdt[16];
 	u8 tss[104];
 	u64 stack_low;		/* of the ordinary stack, for backtraces */

@@ -46,8 +46,8 @@ void core_user_halt(struct vcpu *v);
 void core_user_window(struct vcpu *v);
 
 /* Of a user's vCPU: an access of a port. No bit of the result is set above the size; of value, those count. */
-u64 core_in(u32 port, u32 size);
-void core_out(u32 port, u32 size, u64 value);
+u64 core_in(struct vcpu *v, u32 port, u32 size);
+void core_out(struct vcpu *v, u32 port, u32 size, u64 value);
 /* Either, for INS and OUTS. */
 u64 core_io(struct vcpu *v, u32 port, u32 size, bool write, u64 value);
 /* May a user's vCPU enable these states in XCR0? */

@@ -78,10 +78,10 @@ static void exit_io(struct vcpu *v)
 		return;
 	}
 	if (IO_IN(q)) {
-		value = core_in(IO_PORT(q), IO_SIZE(q));
+		value = core_in(v, IO_PORT(q), IO_SIZE(q));
 		v->gpr[RAX] = merge(v->gpr[RAX], value, IO_SIZE(q));
 	} else {
-		core_out(IO_PORT(q), IO_SIZE(q), v->gpr[RAX]);
+		core_out(v, IO_PORT(q), IO_SIZE(q), v->gpr[RAX]);
 	}
 	vmx_skip_instruction();
 }

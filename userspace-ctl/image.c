@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -115,22 +117,52 @@ int image_open(struct image *image, const struct config *config)
 	return ret;
 }
 
+static int fill(const struct image *image, u8 *ram)
+{
+	boot_write(&image->request, &image->layout, ram);
+	if (image->initrd < 0)
+		return EXIT_DONE;
+	return read_all(image->initrd, image->initrd_name, ram + image->layout.initrd, image->request.initrd_size);
+}
+
+static sigjmp_buf lost;
+
+static void on_sigbus(int number)
+{
+	(void)number;
+	siglongjmp(lost, 1);
+}
+
+/* A partition that is stopped meanwhile takes its RAM out of our mapping: the next store is a SIGBUS. */
+static int fill_while_there(const struct image *image, u8 *ram)
+{
+	const struct sigaction guard = { .sa_handler = on_sigbus };
+	struct sigaction old;
+	int ret;
+
+	sigaction(SIGBUS, &guard, &old);
+	if (sigsetjmp(lost, 1))
+		ret = fail("the user partition went while its memory was filled");
+	else
+		ret = fill(image, ram);
+	sigaction(SIGBUS, &old, NULL);
+	return ret;
+}
+
 int image_write(const struct image *image)
 {
-	const struct boot_layout *layout = &image->layout;
-	int fd = open(AVMM_DEVICE, O_RDWR | O_CLOEXEC), ret = EXIT_DONE;
+	u64 size = image->layout.low_end;
+	int fd = open(AVMM_DEVICE, O_RDWR | O_CLOEXEC), ret;
 	u8 *ram;
 
 	if (fd < 0)
 		return fail("%s: %s", AVMM_DEVICE, strerror(errno));
-	ram = mmap(NULL, layout->low_end, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ram = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	close(fd);
 	if (ram == MAP_FAILED)
 		return fail("cannot map %s: %s", AVMM_DEVICE, strerror(errno));
-	boot_write(&image->request, layout, ram);
-	if (image->initrd >= 0)
-		ret = read_all(image->initrd, image->initrd_name, ram + layout->initrd, image->request.initrd_size);
-	munmap(ram, layout->low_end);
+	ret = fill_while_there(image, ram);
+	munmap(ram, size);
 	return ret;
 }
 

@@ -8,12 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <avmm/partition.h>
-#include "userspace-ctl/loader/boot.h"
+#include "small_kernel.h"
 
-#define MIB		(1ull << 20)
 #define GIB		(1ull << 30)
-#define SETUP		1024u		/* bytes of a synthetic kernel's setup part */
-#define FILE_SIZE	(SETUP + 8192u)
 #define KERNELS		"../../build/cache/kernels/*/boot/vmlinuz-*"
 
 static const u64 sizes[] = {
@@ -26,27 +23,6 @@ struct range {
 	u64 start;
 	u64 size;
 };
-
-static struct setup_header *header_of(u8 *file)
-{
-	return (struct setup_header *)(file + 0x1f1);
-}
-
-static void make_kernel(u8 file[FILE_SIZE])
-{
-	const struct setup_header header = {
-		.setup_sects = 1, .boot_flag = 0xaa55, .header = 0x53726448, .version = 0x020f, .jump = 0x6aeb,
-		.loadflags = LOADED_HIGH, .xloadflags = XLF_KERNEL_64, .relocatable_kernel = 1,
-		.kernel_alignment = 2 * MIB, .pref_address = 16 * MIB, .init_size = 8 * MIB,
-		.initrd_addr_max = 0x7fffffff, .cmdline_size = 2047, .syssize = (FILE_SIZE - SETUP) / 16,
-	};
-	u32 i;
-
-	memset(file, 0, SETUP);
-	for (i = SETUP; i < FILE_SIZE; i++)
-		file[i] = (u8)(i * 7);
-	memcpy(file + 0x1f1, &header, sizeof(header));
-}
 
 static const char *parse(const u8 *file, struct bzimage *image)
 {

@@ -19,13 +19,10 @@ static s64 set_message_vector(struct cpu *cpu, u64 vector)
 	return 0;
 }
 
-/* Of the user partition: on the shared CPU only. What they woke or stopped is decided before the next entry. */
 static s64 partition_call(struct vcpu *v)
 {
 	u64 b = v->gpr[RBX], c = v->gpr[RCX], d = v->gpr[RDX];
 
-	if (v->cpu->number != SHARED_CPU)
-		return -EINVAL;
 	switch (v->gpr[RAX]) {
 	case AVMM_HC_PARTITION_CREATE:
 		return partition_create(v->cpu, b);
@@ -46,6 +43,18 @@ static s64 partition_call(struct vcpu *v)
 	}
 }
 
+/* Of the user partition: on the shared CPU only. What they woke or stopped is decided before the next entry. */
+static void shared_call(struct vcpu *v)
+{
+	if (v->cpu->number != SHARED_CPU) {
+		v->gpr[RAX] = -EINVAL;
+		return;
+	}
+	shared_service_awake();
+	v->gpr[RAX] = partition_call(v);
+	shared_reschedule(v->cpu);
+}
+
 bool core_hypercall(struct vcpu *v)
 {
 	s64 result;
@@ -54,8 +63,7 @@ bool core_hypercall(struct vcpu *v)
 	case AVMM_HC_PARTITION_CREATE ... AVMM_HC_CONSOLE_KICK:
 		/* RIP first: the switch below may load another VMCS */
 		vmx_skip_instruction();
-		v->gpr[RAX] = partition_call(v);
-		shared_reschedule(v->cpu);
+		shared_call(v);
 		return true;
 	case AVMM_HC_VERSION:
 		result = AVMM_ABI_VERSION;

@@ -186,6 +186,7 @@ static inline void platform_unlock(struct platform *b)
 void shared_start(struct cpu *cpu);
 void shared_stop(struct cpu *cpu);
 void shared_reschedule(struct cpu *cpu);
+void shared_service_awake(void);
 
 /* user-cpuid.c, user-msr.c */
 bool user_rdmsr(struct vcpu *v, u32 number, u64 *value);

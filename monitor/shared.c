@@ -223,6 +223,17 @@ void core_service_idle(struct vcpu *v, bool may_wake)
 	shared_reschedule(v->cpu);
 }
 
+/*
+ * An interrupt that ended the service's HLT went straight to it, so sched.c still has it asleep: whoever is about to wake
+ * the user would leave the service where it is, perhaps in a handler that another CPU waits for, until something else
+ * interrupts.
+ */
+void shared_service_awake(void)
+{
+	if (user.state == AVMM_PARTITION_RUNNING || user.state == AVMM_PARTITION_PAUSED)
+		sched_wake(&user.sched, SCHED_SERVICE, rdtsc());
+}
+
 void core_timer(struct vcpu *v)
 {
 	if (!v->service)

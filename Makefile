@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # make                  build/KVER/avmm.ko and build/avmmctl; KDIR=… chooses the kernel headers
 # make DEBUG=1          build/KVER-debug/avmm.ko, with fault injection
+# make deb              Debian packages in build/deb
+# make netboot          the service image of diskless clients, in build/netboot/KVER
 # make check [T=NAME]   all tests, or one part; sets up what it needs
 # make soak, make lab   the long tests; a shell on the emulated workstation
 
@@ -14,7 +16,7 @@ OUT = $(BUILD)/$(KVER)$(if $(DEBUG),-debug)
 KBUILD_DIRS := include module monitor vmx ept-shadow vdev disguise scripts
 AVMM_MAKE = $(MAKE) --no-print-directory
 
-.PHONY: all module avmmctl test-modules clean
+.PHONY: all module avmmctl test-modules deb netboot clean
 all: module avmmctl
 
 # Kbuild writes beside its sources: each kernel gets its own copy of them.
@@ -33,8 +35,17 @@ test-modules:
 avmmctl:
 	+$(AVMM_MAKE) -C userspace-ctl BUILD=$(BUILD)
 
+deb:
+	@bash scripts/deb.sh
+
+# KERNEL_ROOT: where boot/vmlinuz-KVER and lib/modules/KVER are, of an unpacked kernel package or of this machine
+netboot: module avmmctl
+	@scripts/netboot/build.py $(if $(KERNEL_ROOT),--kernel $(KERNEL_ROOT)) --kernel-version $(KVER) --module $(OUT)/avmm.ko \
+		$(BUILD)/netboot/$(KVER)
+
 clean:
-	rm -rf $(BUILD)/*-amd64 $(BUILD)/*-debug $(BUILD)/avmmctl $(BUILD)/unit $(BUILD)/fuzz
+	rm -rf $(BUILD)/*-amd64 $(BUILD)/*-debug $(BUILD)/avmmctl $(BUILD)/unit $(BUILD)/fuzz \
+		$(BUILD)/deb $(BUILD)/netboot
 
 -include scripts/test.mk
 -include tests/bench/bench.mk

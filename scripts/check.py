@@ -46,6 +46,9 @@ class Count:
         self.failed += other.failed
         return self
 
+    def __add__(self, other):
+        return Count(self.passed + other.passed, self.failed + other.failed)
+
     def __str__(self):
         return f'{self.passed} passed, {self.failed} failed'
 
@@ -116,7 +119,13 @@ def unit():
     count = Count(*map(int, found[-1])) if found else Count()
     if status and not count.failed:
         count.failed = 1
-    return count
+    return count + netboot_unit()
+
+
+def netboot_unit():
+    """The server of diskless clients, and the steps of a client: no machine is needed."""
+    home = TOP / 'tests/netboot'
+    return pytest('unit-netboot', [home], '-q', home=home) if home.exists() else Count()
 
 
 def sparse():
@@ -157,17 +166,17 @@ def static():
     pages = files('*.8', '*.5', '*.1')
     if pages:
         count += one('man pages', ['mandoc', '-T', 'lint', '-W', 'warning', *pages])
-    count += one('python', [PYTHON, '-m', 'compileall', '-q', 'scripts', 'tests/lab'])
+    count += one('python', [PYTHON, '-m', 'compileall', '-q', 'scripts', 'tests/lab', 'tests/netboot', 'userspace-ctl'])
     return count
 
 
-def pytest(name, tests, *options):
+def pytest(name, tests, *options, home=LAB):
     """Run lab tests, two emulators at a time."""
     report = OUT / f'{name}.xml'
     report.unlink(missing_ok=True)
     env = {**os.environ, 'PYTHONUNBUFFERED': '1', 'PYTHONDONTWRITEBYTECODE': '1'}
-    status, _ = run([PYTHON, '-m', 'pytest', '-v', '--tb=short', '-c', str(LAB / 'pytest.ini'), f'--rootdir={LAB}',
-                     f'--junitxml={report}', *options, *map(str, tests)], env=env)
+    status, _ = run([PYTHON, '-m', 'pytest', '-v', '--tb=short', '-c', str(home / 'pytest.ini'),
+                     f'--rootdir={home}', f'--junitxml={report}', *options, *map(str, tests)], env=env)
     count = Count()
     if report.exists():
         for suite in ET.parse(report).getroot().iter('testsuite'):

@@ -15,12 +15,13 @@
 #include <asm/cpu_device_id.h>
 #include <asm/msr.h>
 #include <asm/tsc.h>
+#include <avmm/disk.h>
 #include <avmm/x86.h>
 #include "module.h"
 
 #define BLOCK_ORDER	(21 - PAGE_SHIFT)
 #define INFO_PAGES	DIV_ROUND_UP(sizeof(struct avmm_boot_info), PAGE_SIZE)
-#define PARTITION_PAGES	(1 + AVMM_CONSOLE_PAGES)
+#define PARTITION_PAGES	(1 + AVMM_CONSOLE_PAGES + AVMM_DISK_PAGES)
 #define FIRST_BLOCKS	1
 #define UART_LSR	5
 #define PMU_VERSION	0xff
@@ -274,6 +275,11 @@ const struct avmm_partition_page *avmm_shared_partition(void)
 struct avmm_console *avmm_shared_console(void)
 {
 	return avmm_memory.shared_rw + (AVMM_LOG_PAGES + ncpus() + 1) * PAGE_SIZE;
+}
+
+void *avmm_shared_disk(void)
+{
+	return avmm_memory.shared_rw + (AVMM_LOG_PAGES + ncpus() + 1 + AVMM_CONSOLE_PAGES) * PAGE_SIZE;
 }
 
 const struct avmm_cpu_stats *avmm_shared_stats(unsigned int cpu)

@@ -37,6 +37,7 @@ struct avmm_cpu_stats *avmm_shared_stats_rw(unsigned int cpu);
 /* The user partition's shared pages; they exist once memory was prepared, until module exit. */
 const struct avmm_partition_page *avmm_shared_partition(void);
 struct avmm_console *avmm_shared_console(void);
+void *avmm_shared_disk(void);	/* struct avmm_disk_page, and the data areas behind it */
 
 /* space.c: the monitor's page tables, built in its own blocks. */
 int avmm_space_build(const struct avmm_image_header *image);

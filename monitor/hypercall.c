@@ -38,6 +38,10 @@ static s64 partition_call(struct vcpu *v)
 		return partition_button();
 	case AVMM_HC_PARTITION_SHARES:
 		return partition_shares(b, c, d);
+	case AVMM_HC_PARTITION_FREEZE:
+		return partition_freeze(b);
+	case AVMM_HC_DISK:
+		return partition_disk(b);
 	default:
 		return partition_console();
 	}
@@ -60,7 +64,7 @@ bool core_hypercall(struct vcpu *v)
 	s64 result;
 
 	switch (v->gpr[RAX]) {
-	case AVMM_HC_PARTITION_CREATE ... AVMM_HC_CONSOLE_KICK:
+	case AVMM_HC_PARTITION_CREATE ... AVMM_HC_DISK:
 		/* RIP first: the switch below may load another VMCS */
 		vmx_skip_instruction();
 		shared_call(v);

@@ -24,7 +24,7 @@ struct partition user;
 
 u64 partition_now(void)
 {
-	return user.state == AVMM_PARTITION_PAUSED ? user.paused_at : rdtsc() + user.time_offset;
+	return user.held ? user.held_at : rdtsc() + user.time_offset;
 }
 
 void partition_message(void)
@@ -73,7 +73,7 @@ static bool config_good(const struct avmm_partition_config *c)
 	return fw_cfg_good(c) && c->ram_size && !(c->ram_size % AVMM_BLOCK_SIZE) && c->ram_size < 1ull << 40 &&
 	       c->vcpus == 1 && c->vcpus <= AVMM_MAX_VCPUS && c->ncpus && c->service_cpus < c->ncpus &&
 	       c->cap_service && c->cap_service <= SCHED_WHOLE && c->cap_user && c->cap_user <= SCHED_WHOLE &&
-	       c->on_triple_fault <= AVMM_POLICY_RESET;
+	       c->on_triple_fault <= AVMM_POLICY_RESET && c->disks <= 1;
 }
 
 /* Everything that vCPUs and the second-level tables need for a start, from the pool. */
@@ -128,6 +128,7 @@ s64 partition_create(struct cpu *cpu, u64 config_phys)
 	user.config = config;
 	user.page = (struct avmm_partition_page *)(AVMM_SHARED_BASE + (AVMM_LOG_PAGES + machine.ncpus) * AVMM_PAGE_SIZE);
 	user.console = (struct avmm_console *)((u8 *)user.page + AVMM_PAGE_SIZE);
+	user.disk = (struct avmm_disk_page *)((u8 *)user.console + AVMM_CONSOLE_PAGES * AVMM_PAGE_SIZE);
 	vdev_clear(user.page, sizeof(*user.page));
 	err = take_pages(cpu);
 	if (err)
@@ -256,23 +257,58 @@ s64 partition_destroy(struct cpu *cpu)
 	return 0;
 }
 
+void partition_hold(u32 why)
+{
+	if (!user.held) {
+		user.held_at = partition_now();
+		sched_sleep(&user.sched, SCHED_USER, SCHED_NEVER, rdtsc());
+		user.resched = true;
+	}
+	user.held |= why;
+	user.page->held = user.held;
+}
+
+void partition_release(u32 why)
+{
+	u64 tsc = rdtsc();
+
+	if (!(user.held & why))
+		return;
+	user.held &= ~why;
+	user.page->held = user.held;
+	if (user.held)
+		return;
+	user.time_offset = user.held_at - tsc;
+	sched_wake(&user.sched, SCHED_USER, tsc);
+}
+
+void partition_wake(void)
+{
+	if (!user.held)
+		sched_wake(&user.sched, SCHED_USER, rdtsc());
+}
+
 s64 partition_pause(bool pause)
 {
-	u64 now = partition_now(), tsc = rdtsc();
+	if (user.state != (pause ? AVMM_PARTITION_RUNNING : AVMM_PARTITION_PAUSED))
+		return -ENOENT;
+	if (pause)
+		partition_hold(AVMM_HELD_PAUSED);
+	else
+		partition_release(AVMM_HELD_PAUSED);
+	set_state(pause ? AVMM_PARTITION_PAUSED : AVMM_PARTITION_RUNNING);
+	return 0;
+}
 
-	if (pause && user.state == AVMM_PARTITION_RUNNING) {
-		user.paused_at = now;
-		set_state(AVMM_PARTITION_PAUSED);
-		sched_sleep(&user.sched, SCHED_USER, SCHED_NEVER, tsc);
-		return 0;
-	}
-	if (!pause && user.state == AVMM_PARTITION_PAUSED) {
-		user.time_offset = user.paused_at - tsc;
-		set_state(AVMM_PARTITION_RUNNING);
-		sched_wake(&user.sched, SCHED_USER, tsc);
-		return 0;
-	}
-	return -ENOENT;
+s64 partition_freeze(bool freeze)
+{
+	if (user.state != AVMM_PARTITION_RUNNING && user.state != AVMM_PARTITION_PAUSED)
+		return -ENOENT;
+	if (freeze)
+		partition_hold(AVMM_HELD_FROZEN);
+	else
+		partition_release(AVMM_HELD_FROZEN);
+	return 0;
 }
 
 s64 partition_button(void)
@@ -283,7 +319,7 @@ s64 partition_button(void)
 	pm_power_button(&user.platform.pm, partition_now());
 	platform_refresh(&user, partition_now());
 	platform_unlock(&user.platform);
-	sched_wake(&user.sched, SCHED_USER, rdtsc());
+	partition_wake();
 	return 0;
 }
 
@@ -324,6 +360,6 @@ s64 partition_console(void)
 	uart_tx_ready(&user.platform.uart, now);
 	platform_refresh(&user, now);
 	platform_unlock(&user.platform);
-	sched_wake(&user.sched, SCHED_USER, rdtsc());
+	partition_wake();
 	return 0;
 }

@@ -12,6 +12,7 @@
 #define MONITOR_PARTITION_H
 
 #include <avmm/partition.h>
+#include <disguise/front/ide.h>
 #include <disguise/front/uart.h>
 #include <ept-shadow/ept.h>
 #include <monitor/sched.h>
@@ -50,6 +51,7 @@ struct platform {
 	struct uart uart;
 	struct fw_cfg fw_cfg;
 	struct debugport debugport;
+	struct ide ide;
 	bool smp;		/* vCPUs run on other CPUs than the shared one */
 	u32 locked;
 	bool off_wanted;	/* noted by handlers, done before vCPU 0's next entry */
@@ -92,9 +94,11 @@ struct partition {
 	u64 ram;			/* bytes mapped so far */
 	struct avmm_partition_page *page;
 	struct avmm_console *console;
+	struct avmm_disk_page *disk;
 	struct platform platform;
 	u64 time_offset;		/* guest time = TSC + this */
-	u64 paused_at;			/* guest time, while paused */
+	u64 held_at;			/* guest time, while it is held */
+	u32 held;			/* why it does not run: AVMM_HELD_*, 0: it runs */
 	u8 *msr_bitmap;
 	u64 xcr0_mask;
 	struct user_vcpu *vcpu[AVMM_MAX_VCPUS];	/* the first config.vcpus */
@@ -118,9 +122,16 @@ s64 partition_ram(u64 list_phys, u64 count, u64 gpa);
 s64 partition_start(struct cpu *cpu);
 s64 partition_destroy(struct cpu *cpu);
 s64 partition_pause(bool pause);
+s64 partition_freeze(bool freeze);
 s64 partition_button(void);
 s64 partition_shares(u64 service, u64 cap_service, u64 cap_user);
 s64 partition_console(void);
+s64 partition_disk(u64 call);
+/* Its time stands still, or goes on, for one of AVMM_HELD_*. */
+void partition_hold(u32 why);
+void partition_release(u32 why);
+/* A device has something for the guest. */
+void partition_wake(void);
 void partition_off(struct cpu *cpu, u32 reason);
 
 /* There is something new in the shared pages of the partition. */
@@ -182,11 +193,16 @@ static inline void platform_unlock(struct platform *b)
 		__atomic_store_n(&b->locked, 0, __ATOMIC_RELEASE);
 }
 
+/* disk.c: the disguised disk's place on the board. */
+void disk_init(struct partition *p, const struct vdev_irq *irq);
+struct ide_channel *disk_data_port(u32 port);	/* NULL: it is none */
+
 /* shared.c: the scheduler of the shared CPU, and who runs next. */
 void shared_start(struct cpu *cpu);
 void shared_stop(struct cpu *cpu);
 void shared_reschedule(struct cpu *cpu);
 void shared_service_awake(void);
+void shared_forwarded(void);	/* a request of the guest's went to the service */
 
 /* user-cpuid.c, user-msr.c */
 bool user_rdmsr(struct vcpu *v, u32 number, u64 *value);

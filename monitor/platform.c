@@ -261,6 +261,7 @@ void platform_init(struct partition *p, u64 now, u32 tsc_khz, u32 phys_bits)
 	bus_map(&b->mmio, IOAPIC_BASE, ioapic_rows, IOAPIC_ROWS, &b->ioapic);
 	bus_map(&b->mmio, HPET_BASE, hpet_rows, HPET_ROWS, &b->hpet);
 	init_firmware(p);
+	disk_init(p, &irq);
 	platform_refresh(p, now);
 }
 

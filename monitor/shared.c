@@ -34,7 +34,7 @@ static bool service_deaf;
 
 static bool running(void)
 {
-	return user.state == AVMM_PARTITION_RUNNING;
+	return user.state == AVMM_PARTITION_RUNNING || user.state == AVMM_PARTITION_PAUSED;
 }
 
 static u64 host_time(u64 guest)
@@ -175,7 +175,7 @@ static void decide(struct cpu *cpu, u64 now)
 
 void shared_reschedule(struct cpu *cpu)
 {
-	if (user.state == AVMM_PARTITION_RUNNING || user.state == AVMM_PARTITION_PAUSED)
+	if (running())
 		decide(cpu, rdtsc());
 }
 
@@ -330,6 +330,23 @@ void core_user_entry_failed(struct vcpu *v, u64 reason)
 	partition_off(v->cpu, AVMM_REASON_ENTRY_FAILED);
 }
 
+/*
+ * The message that tells of it is pending already. The service gets in for it as for any device's interrupt, with a boost
+ * as far as it may have one; that is settled here, without an exit for the interrupt.
+ */
+void shared_forwarded(void)
+{
+	u64 now = rdtsc();
+
+	sched_boost(&user.sched, now);
+	if (this_cpu()->current != &shared_vcpu()->vcpu)
+		return;
+	if (!user.deferred && apic_requested())
+		note_interrupt(now);
+	user.resched = true;
+	vcpu_look(shared_vcpu());
+}
+
 static void stop_or_reset(struct cpu *cpu)
 {
 	if (user.platform.reset_wanted)
@@ -353,7 +370,9 @@ void core_user_enter(struct vcpu *v)
 	/* Any exit may be the first one after the slice, and a guest that polls keeps the timer from ever ending it. */
 	if (rdtsc() >= user.until)
 		user.resched = true;
-	if (!vcpu_has_work(u)) {
+	if (ide_cancelling(&user.platform.ide))
+		partition_hold(AVMM_HELD_RESET);
+	if (!vcpu_has_work(u) && !user.held) {
 		sched_sleep(&user.sched, SCHED_USER, host_time(u->next), rdtsc());
 		user.resched = true;
 	}

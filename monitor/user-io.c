@@ -24,6 +24,7 @@
 #define IO_REP		(1u << 5)
 #define IO_PORT(q)	(((q) >> 16) & 0xffff)
 #define IO_BURST	512	/* elements of a string per exit */
+#define BLOCK_COST	32	/* … of which a block of a disk's data counts as so many */
 #define RFLAGS_DF	(1ul << 10)
 #define INFO_ADDRESS(i)	(((i) >> 7) & 7)	/* 16, 32 or 64 bits */
 #define INFO_SEGMENT(i)	(((i) >> 15) & 7)
@@ -368,6 +369,81 @@ static bool describe_string(struct string_io *s)
 	return true;
 }
 
+/*
+ * The bytes of a disk's data that can go at once: up to the next interrupt, the end of a page, of the segment, of the
+ * count. 0: go by elements, which also finds out what is wrong.
+ */
+static u32 block_size(struct string_io *s, u64 left, u64 offset, u32 data)
+{
+	u32 size = IO_SIZE(s->q), n = data / size;
+	u64 room = (AVMM_PAGE_SIZE - offset % AVMM_PAGE_SIZE) / size, base = 0, last;
+
+	if (!s->flat) {
+		base = vmread(VMCS_GUEST_ES_BASE + 2 * s->segment);
+		last = vmread(VMCS_GUEST_ES_LIMIT + 2 * s->segment);
+		if (last > s->mask)
+			last = s->mask;
+		if (offset > last)
+			return 0;
+		room = (AVMM_PAGE_SIZE - (base + offset) % AVMM_PAGE_SIZE) / size;
+		if (room > (last - offset + 1) / size)
+			room = (last - offset + 1) / size;
+	}
+	if (n > room)
+		n = (u32)room;
+	return (n < left ? n : (u32)left) * size;
+}
+
+/*
+ * Data between a disk's buffer and the guest, a block at a time. The device learns of it when the bytes are where they
+ * belong. Returns how many elements went; 0: none, *r says whether that is a fault.
+ */
+static u64 move_block(struct string_io *s, struct ide_channel *ch, u64 left, enum execute_result *r)
+{
+	bool in = s->q & IO_IN;
+	struct vcpu *v = s->mmio.v;
+	unsigned int reg = in ? RDI : RSI;
+	u64 offset = v->gpr[reg] & s->mask, linear = offset;
+	enum guest_result result;
+	u32 bytes = 0;
+	u8 *data = ide_data(ch, in ? IDE_READS : IDE_WRITES, &bytes);
+
+	if (!data || (vmread(VMCS_GUEST_RFLAGS) & RFLAGS_DF))
+		return 0;
+	bytes = block_size(s, left, offset, bytes);
+	if (!bytes)
+		return 0;
+	if (!s->flat)
+		*r = mmio_linear(&s->mmio, s->segment, offset, bytes, in, &linear);
+	if (*r != EXECUTE_DONE)
+		return 0;
+	if (in)
+		result = guest_write(&s->mmio.memory, linear, data, bytes, s->mmio.access | GUEST_WRITE);
+	else
+		result = guest_read(&s->mmio.memory, linear, data, bytes, s->mmio.access | GUEST_READ);
+	if (result == GUEST_FAULT || result == GUEST_RETRY)
+		*r = result_of(&s->mmio, result);
+	if (result != GUEST_DONE)
+		return 0;
+	to_user_vcpu(v)->stats->io_exits++;
+	ide_data_advance(ch, bytes);
+	put_address(s, reg, offset + bytes);
+	return bytes / IO_SIZE(s->q);
+}
+
+static u64 string_block(struct string_io *s, u64 left, enum execute_result *r)
+{
+	struct ide_channel *ch = disk_data_port(IO_PORT(s->q));
+	u64 done = 0;
+
+	if (!ch)
+		return 0;
+	platform_lock(&user.platform);
+	done = move_block(s, ch, left, r);
+	platform_unlock(&user.platform);
+	return done;
+}
+
 /* A burst of elements per exit, with a single step one; RIP stays until the count is used up. */
 bool core_io_string(struct vcpu *v, u64 q)
 {
@@ -379,10 +455,15 @@ bool core_io_string(struct vcpu *v, u64 q)
 		return false;
 	left = q & IO_REP ? v->gpr[RCX] & s.mask : 1;
 	for (; left && burst && r == EXECUTE_DONE; burst--) {
-		r = string_element(&s);
+		u64 done = burst > BLOCK_COST ? string_block(&s, left, &r) : 0;
+
+		if (done)
+			burst -= BLOCK_COST;
+		else if (r == EXECUTE_DONE)
+			r = string_element(&s);
 		if (r != EXECUTE_DONE)
 			break;
-		left--;
+		left -= done ? done : 1;
 		if (q & IO_REP)
 			put_address(&s, RCX, left);
 	}

@@ -9,6 +9,8 @@
 /* Can the halted vCPU go on? Devices are up to date. */
 static inline bool vcpu_has_work(struct user_vcpu *u)
 {
+	if (user.held)
+		return false;
 	return !u->halted || __atomic_load_n(&u->wanted, __ATOMIC_RELAXED) || (!u->deaf && platform_pending(u));
 }
 

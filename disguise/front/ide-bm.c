@@ -101,7 +101,7 @@ static void bm_write(void *ctx, u32 offset, unsigned int size, u64 value, u64 no
 }
 
 const struct bus_row ide_bm_rows[IDE_BM_ROWS] = {
-	{ 0, IDE_CHANNELS * BM_CHANNEL, 1 | 2 | 4, bm_read, bm_write },
+	{ 0, IDE_CHANNELS * BM_CHANNEL, 1 | 2 | 4 | BUS_QUIET, bm_read, bm_write },
 };
 
 void ide_power_on(struct ide_drive *drive, const struct avmm_disk_unit *unit)

@@ -469,8 +469,8 @@ static void control_block_write(void *ctx, u32 offset, unsigned int size, u64 va
 }
 
 const struct bus_row ide_rows[IDE_ROWS] = {
-	{ 0, AVMM_ATA_REGISTERS, 1 | 2 | 4, command_block_read, command_block_write },
-	{ IDE_CONTROL, 2, 1, control_block_read, control_block_write },
+	{ 0, AVMM_ATA_REGISTERS, 1 | 2 | 4 | BUS_QUIET, command_block_read, command_block_write },
+	{ IDE_CONTROL, 2, 1 | BUS_QUIET, control_block_read, control_block_write },
 };
 
 /* Into the data phase, on to the next part, or to the end. Nothing in c is believed more than it is checked here. */

@@ -30,6 +30,8 @@
 #define AVMM_DISK_RING		16u	/* a command and a cancellation for each tag: never full */
 #define AVMM_DISK_DATA_SIZE	131072u	/* of a channel's data area: the 256 sectors of a 28-bit command */
 #define AVMM_DISK_SECTOR	512u
+/* shared pages: the rings, then each channel's data area */
+#define AVMM_DISK_PAGES		(1 + AVMM_DISK_CHANNELS * (AVMM_DISK_DATA_SIZE >> AVMM_PAGE_SHIFT))
 
 /* ATA's command block registers by their place after the channel's first port; in now[] and prev[] below. */
 enum avmm_ata_register {

@@ -23,9 +23,18 @@ enum avmm_hypercall {
 	AVMM_HC_PARTITION_BUTTON = 0x41560015,	/* presses the ACPI power button */
 	AVMM_HC_PARTITION_SHARES = 0x41560016,	/* RBX: service's permille of the machine, RCX, RDX: caps of service, user */
 	AVMM_HC_CONSOLE_KICK	= 0x41560017,	/* the module put input into the ring or took output out of it */
+	AVMM_HC_PARTITION_FREEZE = 0x41560018,	/* RBX: 1 freeze, 0 thaw: as a pause, and independent of it */
+	AVMM_HC_DISK		= 0x41560019,	/* RBX: enum avmm_disk_call */
 
 	/* debug builds only, -ENOSYS otherwise */
 	AVMM_HC_DEBUG_FAULT	= 0x4156f000,	/* RBX: enum avmm_debug_fault, a fault in root operation */
+};
+
+/* Of the back half of the disguised disk, avmm/disk.h. */
+enum avmm_disk_call {
+	AVMM_DISK_COMPLETIONS,		/* there are some in the ring */
+	AVMM_DISK_ATTACH,		/* a successor has filled in the page, with a generation of its own */
+	AVMM_DISK_DETACH,		/* nobody looks at the rings any more, all block requests have ended */
 };
 
 enum avmm_debug_fault {

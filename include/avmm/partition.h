@@ -5,7 +5,8 @@
  * avmm.ko takes its RAM from Linux, hands it over by hypercalls, and a vCPU runs whenever the scheduler of the shared
  * CPU says so. What the partition does reaches the module through its shared page and its console rings, each
  * announced by the monitor's message interrupt (message.c). All pages lie in the shared pages (shared.h), behind the
- * CPUs' statistics: one page struct avmm_partition_page, then AVMM_CONSOLE_PAGES for struct avmm_console.
+ * CPUs' statistics: one page struct avmm_partition_page, then AVMM_CONSOLE_PAGES for struct avmm_console, then one page
+ * struct avmm_disk_page and the data areas of its channels (AVMM_DISK_PAGES in all).
  */
 #ifndef AVMM_PARTITION_H
 #define AVMM_PARTITION_H
@@ -40,6 +41,9 @@ struct avmm_partition_config {
 	/* the files of fw_cfg, as vdev/fw_cfg.h has them: in one piece of Linux's memory, which stays there; 0: none */
 	u64 fw_cfg;
 	u64 fw_cfg_size;
+
+	u32 disks;		/* 1: the page of the disguised disk is filled in, its back half waits for commands */
+	u32 pad;
 };
 
 #define AVMM_FW_CFG_MAX		(64u << 20)
@@ -63,6 +67,11 @@ enum avmm_partition_reason {
 	AVMM_REASON_FORCED,		/* by the module */
 };
 
+/* The partition's time stands still for any of these reasons. */
+#define AVMM_HELD_PAUSED	(1u << 0)	/* by the administrator; the state is PAUSED */
+#define AVMM_HELD_FROZEN	(1u << 1)	/* by the module: the disk does not answer */
+#define AVMM_HELD_RESET		(1u << 2)	/* by the monitor: a disk controller's reset waits for a command given up */
+
 /* Written by the monitor only. */
 struct avmm_partition_page {
 	u32 state;			/* enum avmm_partition_state */
@@ -77,6 +86,10 @@ struct avmm_partition_page {
 	u64 time_idle;
 	u64 time_monitor;
 	u64 guest_time;			/* guest TSC at the last update */
+	u32 held;			/* why it does not run although it is RUNNING: AVMM_HELD_* */
+	u32 pad;
+	u64 disk_messages;		/* crossings to the back half of the disk … */
+	u64 disk_calls;			/* … and back */
 };
 
 /*

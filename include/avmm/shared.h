@@ -5,7 +5,7 @@
  * them read-only.
  *
  * Layout, in pages: the log (AVMM_LOG_PAGES), one page per possible CPU (struct avmm_cpu_stats), the user partition's
- * page and console (avmm/partition.h), and last the boot information (avmm/boot.h), which the monitor forgets after
+ * page, console and disk (avmm/partition.h), and last the boot information (avmm/boot.h), which the monitor forgets after
  * its init.
  */
 #ifndef AVMM_SHARED_H

@@ -421,6 +421,9 @@ static int __init avmm_init(void)
 	err = avmm_console_init();
 	if (err)
 		goto no_console;
+	err = avmm_disk_init();
+	if (err)
+		goto no_disk;
 	err = avmm_message_init();
 	if (err)
 		goto no_message;
@@ -440,6 +443,8 @@ no_device:
 no_launch:
 	avmm_message_exit();
 no_message:
+	avmm_disk_exit();
+no_disk:
 	avmm_console_exit();
 no_console:
 	/* before the memory goes: a dump may be reading the shared pages */
@@ -456,6 +461,7 @@ static void __exit avmm_exit(void)
 	avmm_chardev_exit();
 	stop();
 	avmm_message_exit();
+	avmm_disk_exit();
 	avmm_console_exit();
 	avmm_netlink_exit();
 	if (!stranded)

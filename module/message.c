@@ -57,6 +57,7 @@ static DECLARE_WORK(look_work, look_everywhere);
 
 static irqreturn_t on_message(int irq, void *data)
 {
+	avmm_disk_message();
 	schedule_work(&look_work);
 	return IRQ_HANDLED;
 }

@@ -11,6 +11,7 @@
 #include "netlink.h"
 #include "partition.h"
 
+#define FREEZE_AFTER	10	/* seconds: guests lose their patience after 30 at the earliest */
 #define CONSOLE_CHUNK	2048u	/* bytes of output per message */
 #define REFUSALS	8u	/* refusals that may be on their way at a time */
 
@@ -27,6 +28,7 @@ const struct nla_policy avmm_create_policy[] = {
 	[AVMM_ATTR_SERVICE_SHARE] = { .type = NLA_U32 },
 	[AVMM_ATTR_CAP_SERVICE] = { .type = NLA_U32 },
 	[AVMM_ATTR_CAP_USER] = { .type = NLA_U32 },
+	[AVMM_ATTR_ON_TRIPLE_FAULT] = { .type = NLA_U32 },
 	[AVMM_CREATE_ATTRS] = { .type = NLA_U32 },
 };
 
@@ -51,6 +53,13 @@ const struct nla_policy avmm_shares_policy[] = {
 	[AVMM_ATTR_SERVICE_SHARE] = { .type = NLA_U32 },
 	[AVMM_ATTR_CAP_SERVICE] = { .type = NLA_U32 },
 	[AVMM_SHARES_ATTRS] = { .type = NLA_U32 },
+};
+
+const struct nla_policy avmm_disk_policy[] = {
+	[AVMM_ATTR_DISK_NUMBER] = { .type = NLA_U32 },
+	[AVMM_ATTR_DISK_PATH] = { .type = NLA_NUL_STRING, .len = AVMM_DISK_PATH_MAX },
+	[AVMM_ATTR_DISK_CDROM] = { .type = NLA_FLAG },
+	[AVMM_DISK_ATTRS] = { .type = NLA_FLAG },
 };
 
 /* Where the words of a refusal go: they are still needed when the command has returned. */
@@ -83,24 +92,36 @@ static u32 get_u32(struct genl_info *info, int attr, u32 otherwise)
 
 /* The partition, as attributes */
 
+static size_t disk_size(void)
+{
+	return nla_total_size(0) + 3 * nla_total_size(sizeof(u32)) + nla_total_size(AVMM_DISK_PATH_MAX + 1) +
+	       2 * nla_total_size_64bit(sizeof(u64)) + nla_total_size(AVMM_DISK_COUNTERS * sizeof(u64));
+}
+
 size_t avmm_netlink_partition_size(void)
 {
 	return nla_total_size(0) +				/* PARTITION */
-	       8 * nla_total_size(sizeof(u32)) +		/* STATE to RESETS, VCPUS to ON_TRIPLE_FAULT */
+	       9 * nla_total_size(sizeof(u32)) +	/* STATE to RESETS, VCPUS to ON_TRIPLE_FAULT, FREEZE_AFTER */
+	       nla_total_size(sizeof(((struct avmm_partition_info *)0)->frozen)) +
+	       nla_total_size(0) + AVMM_DISK_UNITS * disk_size() +
 	       8 * nla_total_size_64bit(sizeof(u64)) +		/* MEMORY, RESERVE, times, TSC */
 	       nla_total_size(AVMM_EXIT_REASONS * sizeof(struct avmm_exit_row)) +
 	       nla_total_size(AVMM_PARTITION_COUNTERS * sizeof(u64));
 }
 
-static int put_counters(struct sk_buff *skb, const struct avmm_user_stats *stats, u64 switches)
+static int put_counters(struct sk_buff *skb, const struct avmm_partition_info *info)
 {
+	const struct avmm_user_stats *stats = &info->stats;
+	const struct avmm_partition_page *page = &info->page;
 	const u64 counters[AVMM_PARTITION_COUNTERS] = {
 		[AVMM_PARTITION_COUNT_IO] = stats->io_exits,
 		[AVMM_PARTITION_COUNT_MMIO] = stats->mmio_exits,
 		[AVMM_PARTITION_COUNT_UNKNOWN_MSR] = stats->unknown_msr,
 		[AVMM_PARTITION_COUNT_STRAY] = stats->stray,
 		[AVMM_PARTITION_COUNT_INJECTED] = stats->injected,
-		[AVMM_PARTITION_COUNT_SWITCHES] = switches,
+		[AVMM_PARTITION_COUNT_SWITCHES] = page->switches,
+		[AVMM_PARTITION_COUNT_DISK_MESSAGES] = page->disk_messages,
+		[AVMM_PARTITION_COUNT_DISK_CALLS] = page->disk_calls,
 	};
 
 	return nla_put(skb, AVMM_ATTR_PARTITION_COUNTERS, sizeof(counters), counters);
@@ -111,7 +132,7 @@ static int put_page_counts(struct sk_buff *skb, const struct avmm_partition_info
 	const struct avmm_partition_page *page = &info->page;
 
 	if (avmm_put_exits(skb, AVMM_ATTR_PARTITION_EXITS, info->stats.exits) ||
-	    put_counters(skb, &info->stats, page->switches) ||
+	    put_counters(skb, info) ||
 	    avmm_put_u64(skb, AVMM_ATTR_TIME_SERVICE, page->time_service) ||
 	    avmm_put_u64(skb, AVMM_ATTR_TIME_USER, page->time_user) ||
 	    avmm_put_u64(skb, AVMM_ATTR_TIME_IDLE, page->time_idle) ||
@@ -135,9 +156,40 @@ static int put_request(struct sk_buff *skb, const struct avmm_partition_request 
 	if (avmm_put_u64(skb, AVMM_ATTR_PARTITION_MEMORY, r->memory) ||
 	    avmm_put_u64(skb, AVMM_ATTR_MEMORY_RESERVE, r->reserve) ||
 	    nla_put_u32(skb, AVMM_ATTR_VCPUS, r->vcpus) ||
-	    nla_put_u32(skb, AVMM_ATTR_ON_TRIPLE_FAULT, r->on_triple_fault))
+	    nla_put_u32(skb, AVMM_ATTR_ON_TRIPLE_FAULT, r->on_triple_fault) ||
+	    nla_put_u32(skb, AVMM_ATTR_FREEZE_AFTER, r->freeze_after))
 		return -EMSGSIZE;
 	return put_shares(skb, r);
+}
+
+static int put_disk(struct sk_buff *skb, u32 number, const struct avmm_disk_info *disk)
+{
+	struct nlattr *nest = nla_nest_start(skb, AVMM_ATTR_DISK_ENTRY);
+
+	if (!nest || nla_put_u32(skb, AVMM_ATTR_DISK_NUMBER, number) ||
+	    (disk->path[0] && nla_put_string(skb, AVMM_ATTR_DISK_PATH, disk->path)) ||
+	    (disk->kind == AVMM_DISK_ATAPI && nla_put_flag(skb, AVMM_ATTR_DISK_CDROM)) ||
+	    (disk->read_only && nla_put_flag(skb, AVMM_ATTR_DISK_READ_ONLY)) ||
+	    avmm_put_u64(skb, AVMM_ATTR_DISK_SIZE, disk->size) ||
+	    nla_put(skb, AVMM_ATTR_DISK_COUNTERS, sizeof(disk->counters), disk->counters) ||
+	    avmm_put_u64(skb, AVMM_ATTR_DISK_WAITING, disk->waiting_ms))
+		return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
+static int put_disks(struct sk_buff *skb, const struct avmm_partition_info *info)
+{
+	struct nlattr *nest = nla_nest_start(skb, AVMM_ATTR_DISKS);
+	u32 i;
+
+	if (!nest)
+		return -EMSGSIZE;
+	for (i = 0; i < AVMM_DISK_UNITS; i++)
+		if (info->disk[i].kind && put_disk(skb, i, &info->disk[i]))
+			return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	return info->frozen[0] ? nla_put_string(skb, AVMM_ATTR_FROZEN, info->frozen) : 0;
 }
 
 int avmm_netlink_put_partition(struct sk_buff *skb, const struct avmm_partition_info *info)
@@ -151,7 +203,7 @@ int avmm_netlink_put_partition(struct sk_buff *skb, const struct avmm_partition_
 		return -EMSGSIZE;
 	if (info->state != AVMM_PARTITION_NONE &&
 	    (nla_put_u32(skb, AVMM_ATTR_PARTITION_RESETS, info->resets) ||
-	     put_request(skb, &info->request) || put_page_counts(skb, info)))
+	     put_request(skb, &info->request) || put_page_counts(skb, info) || put_disks(skb, info)))
 		return -EMSGSIZE;
 	nla_nest_end(skb, nest);
 	return avmm_put_u64(skb, AVMM_ATTR_TSC, rdtsc());
@@ -198,6 +250,7 @@ int avmm_do_create(struct sk_buff *request, struct genl_info *info)
 		.cap_service = get_u32(info, AVMM_ATTR_CAP_SERVICE, 1000),
 		.cap_user = get_u32(info, AVMM_ATTR_CAP_USER, 1000),
 		.on_triple_fault = get_u32(info, AVMM_ATTR_ON_TRIPLE_FAULT, AVMM_POLICY_STOP),
+		.freeze_after = get_u32(info, AVMM_ATTR_FREEZE_AFTER, FREEZE_AFTER),
 	};
 
 	if (!info->attrs[AVMM_ATTR_PARTITION_MEMORY] || !info->attrs[AVMM_ATTR_SERVICE_SHARE])
@@ -283,6 +336,27 @@ int avmm_do_shares(struct sk_buff *request, struct genl_info *info)
 	}
 	genlmsg_end(skb, header);
 	return genlmsg_reply(skb, info);
+}
+
+int avmm_do_disk_attach(struct sk_buff *request, struct genl_info *info)
+{
+	struct avmm_refusal *why = next_refusal();
+	struct avmm_disk_request r = {
+		.number = get_u32(info, AVMM_ATTR_DISK_NUMBER, AVMM_DISK_UNITS),
+		.path = info->attrs[AVMM_ATTR_DISK_PATH] ? nla_data(info->attrs[AVMM_ATTR_DISK_PATH]) : NULL,
+		.cdrom = info->attrs[AVMM_ATTR_DISK_CDROM],
+		.read_only = info->attrs[AVMM_ATTR_DISK_READ_ONLY],
+	};
+
+	return answer(info, avmm_partition_disk_attach(&r, why), why);
+}
+
+int avmm_do_disk_detach(struct sk_buff *request, struct genl_info *info)
+{
+	struct avmm_refusal *why = next_refusal();
+
+	return answer(info, avmm_partition_disk_detach(get_u32(info, AVMM_ATTR_DISK_NUMBER, AVMM_DISK_UNITS), why),
+		      why);
 }
 
 /* GET_CONSOLE */

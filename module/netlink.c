@@ -398,6 +398,14 @@ static const struct genl_ops avmm_ops[] = {
 		.policy = avmm_shares_policy, .maxattr = AVMM_SHARES_ATTRS,
 	},
 	{
+		.cmd = AVMM_CMD_DISK_ATTACH, .doit = avmm_do_disk_attach, .flags = GENL_ADMIN_PERM,
+		.policy = avmm_disk_policy, .maxattr = AVMM_DISK_ATTRS,
+	},
+	{
+		.cmd = AVMM_CMD_DISK_DETACH, .doit = avmm_do_disk_detach, .flags = GENL_ADMIN_PERM,
+		.policy = avmm_disk_policy, .maxattr = AVMM_DISK_ATTRS,
+	},
+	{
 		.cmd = AVMM_CMD_GET_CONSOLE, .dumpit = avmm_dump_console, .flags = GENL_ADMIN_PERM,
 		.policy = avmm_offset_policy, .maxattr = AVMM_OFFSET_ATTRS,
 	},

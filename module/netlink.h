@@ -14,16 +14,17 @@ struct avmm_exit_row {
 };
 
 /* Policies end with the last attribute that their command takes. */
-#define AVMM_CREATE_ATTRS	AVMM_ATTR_ON_TRIPLE_FAULT
+#define AVMM_CREATE_ATTRS	AVMM_ATTR_FREEZE_AFTER
 #define AVMM_START_ATTRS	AVMM_ATTR_EPOCH
 #define AVMM_STOP_ATTRS		AVMM_ATTR_FORCE
 #define AVMM_RELOAD_ATTRS	AVMM_ATTR_ZERO_MEMORY
 #define AVMM_SHARES_ATTRS	AVMM_ATTR_CAP_USER
 #define AVMM_OFFSET_ATTRS	AVMM_ATTR_LOG_OFFSET
+#define AVMM_DISK_ATTRS		AVMM_ATTR_DISK_READ_ONLY
 
 extern struct genl_family avmm_family;
 extern const struct nla_policy avmm_create_policy[], avmm_start_policy[], avmm_stop_policy[], avmm_reload_policy[],
-			       avmm_shares_policy[], avmm_offset_policy[];
+			       avmm_shares_policy[], avmm_offset_policy[], avmm_disk_policy[];
 
 int avmm_put_u64(struct sk_buff *skb, int attr, u64 value);
 /* exits: by reason, AVMM_EXIT_REASONS of them */
@@ -38,6 +39,8 @@ int avmm_do_reload(struct sk_buff *request, struct genl_info *info);
 int avmm_do_pause(struct sk_buff *request, struct genl_info *info);
 int avmm_do_resume(struct sk_buff *request, struct genl_info *info);
 int avmm_do_shares(struct sk_buff *request, struct genl_info *info);
+int avmm_do_disk_attach(struct sk_buff *request, struct genl_info *info);
+int avmm_do_disk_detach(struct sk_buff *request, struct genl_info *info);
 int avmm_dump_console(struct sk_buff *skb, struct netlink_callback *cb);
 
 #endif

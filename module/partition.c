@@ -24,6 +24,7 @@
 #include "partition.h"
 
 #define WHOLE		1000u	/* shares and caps are permille */
+#define FREEZE_MAX	86400u
 
 enum life { ABSENT, LOADING, LIVE };
 
@@ -68,7 +69,7 @@ static void call_here(void *data)
 	c->result = vmx_hypercall(c->number, c->rbx, c->rcx, c->rdx);
 }
 
-static int hypercall(u64 number, u64 rbx, u64 rcx, u64 rdx)
+int avmm_hypercall(u64 number, u64 rbx, u64 rcx, u64 rdx)
 {
 	struct call c = { number, rbx, rcx, rdx, 0 };
 	int err = smp_call_function_single(AVMM_SHARED_CPU, call_here, &c, 1);
@@ -109,10 +110,13 @@ static void fill_info(struct avmm_partition_info *info)
 		return;
 	info->resets = resets;
 	info->request = request;
+	avmm_disk_info(info->disk);
 	if (life != LIVE)
 		return;
 	memcpy(&info->page, avmm_shared_partition(), sizeof(info->page));
 	add_stats(&info->stats, &avmm_shared_stats(AVMM_SHARED_CPU)->user);
+	if (info->page.held & AVMM_HELD_FROZEN)
+		avmm_disk_waits(request.freeze_after, info->frozen, sizeof(info->frozen));
 }
 
 void avmm_partition_info(struct avmm_partition_info *info)
@@ -178,6 +182,9 @@ static int check_request(const struct avmm_partition_request *r, struct avmm_ref
 		return avmm_refuse(why, -ERANGE, "%u CPUs asked for, 1 to %u can be had", r->vcpus, AVMM_MAX_VCPUS);
 	if (r->on_triple_fault > AVMM_POLICY_RESET)
 		return avmm_refuse(why, -ERANGE, "policy %u for triple faults is unknown", r->on_triple_fault);
+	if (r->freeze_after > FREEZE_MAX)
+		return avmm_refuse(why, -ERANGE, "%u seconds until a freeze: it can be 0 to %u", r->freeze_after,
+				   FREEZE_MAX);
 	return check_shares(r, why);
 }
 
@@ -238,8 +245,9 @@ static int send_config(void *page, const struct avmm_partition_entry *entry)
 		.cr3 = entry->cr3,
 		.gdt_base = entry->gdt_base,
 		.gdt_limit = entry->gdt_limit,
+		.disks = avmm_disk_any(),
 	};
-	return hypercall(AVMM_HC_PARTITION_CREATE, virt_to_phys(page), 0, 0);
+	return avmm_hypercall(AVMM_HC_PARTITION_CREATE, virt_to_phys(page), 0, 0);
 }
 
 static int send_ram(void *page)
@@ -253,7 +261,7 @@ static int send_ram(void *page)
 		n = avmm_ram_list(first, page, &guest);
 		if (!n)
 			break;
-		err = hypercall(AVMM_HC_PARTITION_RAM, virt_to_phys(page), n, guest);
+		err = avmm_hypercall(AVMM_HC_PARTITION_RAM, virt_to_phys(page), n, guest);
 	}
 	return err;
 }
@@ -305,12 +313,13 @@ static int leave_monitor(struct avmm_refusal *why)
 
 	if (life != LIVE)
 		return 0;
-	err = hypercall(AVMM_HC_PARTITION_DESTROY, 0, 0, 0);
+	err = avmm_hypercall(AVMM_HC_PARTITION_DESTROY, 0, 0, 0);
 	if (err && err != -ENOENT) {
 		pr_avmm(KERN_ERR, "the monitor keeps the user partition (%d): its memory stays taken\n", err);
 		return avmm_refuse(why, err, "the monitor keeps the partition: error %d", err);
 	}
 	avmm_console_stop();
+	avmm_disk_stop();
 	WRITE_ONCE(life, LOADING);
 	return 0;
 }
@@ -343,12 +352,17 @@ static int start(const struct avmm_partition_entry *entry, struct avmm_refusal *
 	if (life != LOADING)
 		return refuse_state(why, "only one that was just created or reloaded can be started");
 	err = check_shares(&request, why);	/* CPUs may have come and gone */
+	if (!err)
+		err = avmm_disk_leave_ram(why);
 	if (err)
 		return err;
 	buffer = (void *)__get_free_page(GFP_KERNEL | __GFP_ZERO);
 	if (!buffer)
 		return -ENOMEM;
 	avmm_console_start();
+	avmm_disk_watch(request.freeze_after);
+	if (avmm_disk_any())
+		avmm_disk_start();
 	WRITE_ONCE(life, LIVE);
 	err = send_config(buffer, entry);
 	if (err) {
@@ -362,7 +376,7 @@ static int start(const struct avmm_partition_entry *entry, struct avmm_refusal *
 	}
 	seen_resets = READ_ONCE(page->resets_wanted);
 	seen_state = AVMM_PARTITION_RUNNING;
-	err = hypercall(AVMM_HC_PARTITION_START, 0, 0, 0);
+	err = avmm_hypercall(AVMM_HC_PARTITION_START, 0, 0, 0);
 	if (err)
 		err = refuse_start(why, err, "start");
 	else
@@ -396,6 +410,7 @@ static int destroy(struct avmm_refusal *why)
 		return err;
 	WRITE_ONCE(life, ABSENT);
 	avmm_console_hangup();
+	avmm_disk_forget();
 	avmm_ram_give();
 	tell(AVMM_EVENT_PARTITION_DESTROYED, "gone, its memory is free");
 	module_put(THIS_MODULE);
@@ -419,7 +434,7 @@ int avmm_partition_button(struct avmm_refusal *why)
 	mutex_lock(&lock);
 	switch (current_state()) {
 	case AVMM_PARTITION_RUNNING:
-		err = hypercall(AVMM_HC_PARTITION_BUTTON, 0, 0, 0);
+		err = avmm_hypercall(AVMM_HC_PARTITION_BUTTON, 0, 0, 0);
 		if (err)
 			avmm_refuse(why, err, "the monitor did not press the power button: error %d", err);
 		break;
@@ -441,6 +456,8 @@ int avmm_partition_reload(bool zero, struct avmm_refusal *why)
 	mutex_lock(&lock);
 	look();
 	err = life == ABSENT ? refuse_state(why, "") : leave_monitor(why);
+	if (!err)
+		err = avmm_disk_leave_ram(why);
 	if (!err && zero)
 		avmm_ram_zero();
 	mutex_unlock(&lock);
@@ -485,14 +502,14 @@ int avmm_partition_pause(bool pause, struct avmm_refusal *why)
 	if (current_state() != from) {
 		err = refuse_state(why, wanted);
 	} else {
-		err = hypercall(AVMM_HC_PARTITION_PAUSE, pause, 0, 0);
+		err = avmm_hypercall(AVMM_HC_PARTITION_PAUSE, pause, 0, 0);
 		if (err)
 			avmm_refuse(why, err, "the monitor refused it: error %d", err);
 	}
 	if (!err) {
 		seen_state = pause ? AVMM_PARTITION_PAUSED : AVMM_PARTITION_RUNNING;
 		if (!pause)	/* input may have come meanwhile */
-			hypercall(AVMM_HC_CONSOLE_KICK, 0, 0, 0);
+			avmm_hypercall(AVMM_HC_CONSOLE_KICK, 0, 0, 0);
 		tell(pause ? AVMM_EVENT_PARTITION_PAUSED : AVMM_EVENT_PARTITION_RESUMED, pause ? "paused" : "resumed");
 	}
 	mutex_unlock(&lock);
@@ -506,7 +523,7 @@ static int set_shares(const struct avmm_partition_request *wanted, struct avmm_r
 	if (err)
 		return err;
 	if (life == LIVE)
-		err = hypercall(AVMM_HC_PARTITION_SHARES, wanted->service_share, wanted->cap_service, wanted->cap_user);
+		err = avmm_hypercall(AVMM_HC_PARTITION_SHARES, wanted->service_share, wanted->cap_service, wanted->cap_user);
 	if (err)
 		return avmm_refuse(why, err, "the monitor refused these shares: error %d", err);
 	request = *wanted;
@@ -570,10 +587,56 @@ void avmm_partition_poll(void)
 	mutex_unlock(&lock);
 }
 
+/* A pause is the administrator's and a freeze is ours: the monitor keeps them apart. */
+static void watch_disk(void)
+{
+	bool frozen = READ_ONCE(avmm_shared_partition()->held) & AVMM_HELD_FROZEN, waits;
+	char text[sizeof(((struct avmm_partition_info *)0)->frozen)], words[sizeof(text) + 16];
+
+	waits = avmm_disk_waits(request.freeze_after, text, sizeof(text));
+	if (waits == frozen || avmm_hypercall(AVMM_HC_PARTITION_FREEZE, waits, 0, 0))
+		return;
+	scnprintf(words, sizeof(words), "frozen: %s", waits ? text : "");
+	tell(waits ? AVMM_EVENT_PARTITION_FROZEN : AVMM_EVENT_PARTITION_THAWED,
+	     waits ? words : "goes on: its disk has answered");
+}
+
+void avmm_partition_watch_disk(void)
+{
+	mutex_lock(&lock);
+	if (current_state() == AVMM_PARTITION_RUNNING || current_state() == AVMM_PARTITION_PAUSED)
+		watch_disk();
+	mutex_unlock(&lock);
+}
+
+int avmm_partition_disk_attach(const struct avmm_disk_request *disk, struct avmm_refusal *why)
+{
+	int err;
+
+	mutex_lock(&lock);
+	err = life == ABSENT ? refuse_state(why, "") : avmm_disk_attach(disk, life == LIVE, why);
+	if (!err)
+		tell(AVMM_EVENT_DISK, "a disk was attached");
+	mutex_unlock(&lock);
+	return err;
+}
+
+int avmm_partition_disk_detach(u32 number, struct avmm_refusal *why)
+{
+	int err;
+
+	mutex_lock(&lock);
+	err = life == ABSENT ? refuse_state(why, "") : avmm_disk_detach(number, life == LIVE, why);
+	if (!err)
+		tell(AVMM_EVENT_DISK, "a disk was detached");
+	mutex_unlock(&lock);
+	return err;
+}
+
 void avmm_partition_kick_console(void)
 {
 	mutex_lock(&lock);
 	if (life == LIVE)
-		hypercall(AVMM_HC_CONSOLE_KICK, 0, 0, 0);
+		avmm_hypercall(AVMM_HC_CONSOLE_KICK, 0, 0, 0);
 	mutex_unlock(&lock);
 }

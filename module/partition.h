@@ -6,8 +6,10 @@
 #include <linux/compiler_attributes.h>
 #include <linux/mm_types.h>
 #include <linux/types.h>
+#include <avmm/disk.h>
 #include <avmm/partition.h>
 #include <avmm/shared.h>
+#include "../include/uapi/avmm_netlink.h"
 
 #define AVMM_SHARED_CPU	0	/* that both partitions run on, by Linux's number */
 
@@ -30,6 +32,7 @@ struct avmm_partition_request {
 	u32 cap_service;
 	u32 cap_user;
 	u32 on_triple_fault;
+	u32 freeze_after;	/* seconds that a disk may take, 0: any time */
 };
 
 /* The first state of vCPU 0 and of the clock, as in struct avmm_partition_config. */
@@ -42,6 +45,24 @@ struct avmm_partition_entry {
 	u64 epoch;
 };
 
+#define AVMM_DISK_PATH_MAX	255
+
+struct avmm_disk_request {
+	u32 number;
+	const char *path;		/* of a block device; NULL: a CD-ROM drive without a disc */
+	bool cdrom;
+	bool read_only;
+};
+
+struct avmm_disk_info {
+	u32 kind;			/* enum avmm_disk_kind */
+	bool read_only;
+	char path[AVMM_DISK_PATH_MAX + 1];	/* empty: no disc */
+	u64 size;			/* bytes */
+	u64 counters[AVMM_DISK_COUNTERS];
+	u64 waiting_ms;			/* since when the request on its way has not been answered */
+};
+
 /* A snapshot. Without a partition only state and reason mean something. */
 struct avmm_partition_info {
 	u32 state;
@@ -50,6 +71,8 @@ struct avmm_partition_info {
 	struct avmm_partition_request request;	/* with the shares and caps in force */
 	struct avmm_partition_page page;	/* these zero unless the monitor knows the partition */
 	struct avmm_user_stats stats;		/* of all its vCPUs */
+	char frozen[AVMM_DISK_PATH_MAX + 80];	/* why its time stands still although nobody paused it */
+	struct avmm_disk_info disk[AVMM_DISK_UNITS];
 };
 
 /* partition.c: the life cycle. May sleep; 0 or a negative errno, with `why` filled in. */
@@ -62,6 +85,8 @@ int avmm_partition_reload(bool zero, struct avmm_refusal *why);
 int avmm_partition_pause(bool pause, struct avmm_refusal *why);
 /* UINT_MAX stays as it is; all three return what is in force then. */
 int avmm_partition_shares(u32 *service, u32 *cap_service, u32 *cap_user, struct avmm_refusal *why);
+int avmm_partition_disk_attach(const struct avmm_disk_request *disk, struct avmm_refusal *why);
+int avmm_partition_disk_detach(u32 number, struct avmm_refusal *why);
 void avmm_partition_info(struct avmm_partition_info *info);
 u64 avmm_partition_default_reserve(void);
 
@@ -73,6 +98,29 @@ bool avmm_partition_exists(void);	/* at this moment; for who holds no lock */
 void avmm_partition_poll(void);		/* the monitor's message: looks for changes */
 void avmm_partition_kick_console(void);	/* tells the monitor that the module used the rings */
 
+/* The monitor, on the shared CPU: 0 or more, or a negative errno. */
+int avmm_hypercall(u64 number, u64 rbx, u64 rcx, u64 rdx);
+void avmm_partition_watch_disk(void);	/* freezes and thaws as avmm_disk_waits() says */
+
+/*
+ * disk.c: the disks. They are attached while the partition is not the monitor's, or to a CD-ROM drive any time, and stay
+ * until it is gone. Changed under partition.c's lock only.
+ */
+int avmm_disk_init(void);
+void avmm_disk_exit(void);
+int avmm_disk_attach(const struct avmm_disk_request *request, bool live, struct avmm_refusal *why);
+int avmm_disk_detach(u32 number, bool live, struct avmm_refusal *why);
+void avmm_disk_info(struct avmm_disk_info info[AVMM_DISK_UNITS]);
+bool avmm_disk_any(void);
+void avmm_disk_start(void);	/* fills in the page; the monitor may have commands from now on */
+void avmm_disk_stop(void);			/* the monitor has none any more; does not wait for disks */
+int avmm_disk_leave_ram(struct avmm_refusal *why);	/* RAM will be used again: no late disk must reach it */
+void avmm_disk_forget(void);			/* the partition is gone */
+void avmm_disk_message(void);			/* the monitor's message; from the interrupt */
+/* Has a request waited longer than so many seconds? Then text says which. */
+bool avmm_disk_waits(u32 seconds, char *text, size_t size);
+void avmm_disk_watch(u32 seconds);		/* from now on avmm_partition_watch_disk() is called when it may be so */
+
 /* ram.c: the blocks. Changed under partition.c's lock only. */
 int avmm_ram_take(u64 size, u64 reserve, const bool *give_up, struct avmm_refusal *why);
 void avmm_ram_give(void);	/* nobody but Linux may use them any more */
@@ -83,6 +131,9 @@ void avmm_ram_zero(void);
  */
 unsigned int avmm_ram_list(unsigned int first, u64 list[AVMM_RAM_LIST], u64 *guest);
 bool avmm_ram_covers(u64 guest, u64 size);
+bool avmm_ram_owns(const struct page *page);
+int avmm_ram_exchange(const struct page *page);	/* its block, for another with the same content */
+void *avmm_ram_at(u64 guest);	/* of the page there; for devices of a partition that is the monitor's */
 vm_fault_t avmm_ram_fault(struct vm_fault *vmf);
 
 /* chardev.c: /dev/avmm */

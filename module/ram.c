@@ -118,6 +118,56 @@ void avmm_ram_give(void)
 	free_blocks(list, n);
 }
 
+static struct page *page_at(u64 guest);
+
+/* The block of this page, an index; count: none of ours. Under partition.c's lock. */
+static unsigned int find_block(const struct page *page)
+{
+	unsigned long pfn = page_to_pfn(page) & ~(BLOCK_PAGES - 1ul);
+	unsigned int i;
+
+	for (i = 0; i < count; i++)
+		if (page_to_pfn(blocks[i]) == pfn)
+			break;
+	return i;
+}
+
+bool avmm_ram_owns(const struct page *page)
+{
+	return find_block(page) < count;
+}
+
+/* The block goes; who still holds pages of it keeps these. What it had is in the new one. */
+int avmm_ram_exchange(const struct page *page)
+{
+	unsigned int block = find_block(page), i;
+	struct page *new, *old;
+
+	if (block == count)
+		return 0;
+	new = take_block();
+	if (!new)
+		return -ENOMEM;
+	old = blocks[block];
+	for (i = 0; i < BLOCK_PAGES; i++)
+		copy_page(page_address(new + i), page_address(old + i));
+	down_write(&lock);
+	blocks[block] = new;
+	up_write(&lock);
+	avmm_chardev_zap();
+	for (i = 0; i < BLOCK_PAGES; i++)
+		__free_page(old + i);
+	return 0;
+}
+
+/* For devices: while the partition is the monitor's, no lock is needed, for nothing changes. NULL: no RAM there. */
+void *avmm_ram_at(u64 guest)
+{
+	struct page *page = page_at(guest);
+
+	return page ? page_address(page) : NULL;
+}
+
 void avmm_ram_zero(void)
 {
 	unsigned int n, i;

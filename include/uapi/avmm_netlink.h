@@ -43,6 +43,9 @@ enum avmm_genl_cmd {
 					   Reply: all three as they are then */
 	AVMM_CMD_GET_CONSOLE,		/* dump of the last 64 KiB of the serial console, as GET_LOG: first LOG_END,
 					   then LOG_OFFSET, CONSOLE_DATA per message; request may carry LOG_OFFSET */
+	AVMM_CMD_DISK_ATTACH,		/* DISK_NUMBER; DISK_PATH, DISK_CDROM, DISK_READ_ONLY. In state CREATED any drive; a
+					   CD-ROM drive, which then exists, takes a disc in any state. EBUSY, ENOTBLK … */
+	AVMM_CMD_DISK_DETACH,		/* DISK_NUMBER. In state CREATED the drive goes, later only the disc of a CD-ROM */
 	__AVMM_CMD_MAX,
 };
 #define AVMM_CMD_MAX (__AVMM_CMD_MAX - 1)
@@ -101,6 +104,19 @@ enum avmm_genl_attr {
 	AVMM_ATTR_FORCE,		/* flag */
 	AVMM_ATTR_ZERO_MEMORY,		/* flag */
 	AVMM_ATTR_CONSOLE_DATA,		/* binary: the guest's output, byte for byte */
+
+	AVMM_ATTR_FREEZE_AFTER,		/* u32: seconds that a disk may take for an answer before the partition's time
+					   stands still; 0: any time; default 10. In CREATE and PARTITION */
+	AVMM_ATTR_FROZEN,		/* string in PARTITION: why its time stands still although nobody paused it */
+	AVMM_ATTR_DISKS,		/* nested list of nested DISK_ENTRY, in PARTITION */
+	AVMM_ATTR_DISK_ENTRY,		/* nested: DISK_NUMBER to DISK_WAITING */
+	AVMM_ATTR_DISK_NUMBER,		/* u32: 0 primary master, 1 primary slave, 2 secondary master, 3 its slave */
+	AVMM_ATTR_DISK_PATH,		/* string: a block device, up to 255 bytes; none: a CD-ROM drive without a disc */
+	AVMM_ATTR_DISK_CDROM,		/* flag */
+	AVMM_ATTR_DISK_READ_ONLY,	/* flag */
+	AVMM_ATTR_DISK_SIZE,		/* u64: bytes */
+	AVMM_ATTR_DISK_COUNTERS,	/* binary: array of u64, by enum avmm_disk_counter; may be longer */
+	AVMM_ATTR_DISK_WAITING,		/* u64: milliseconds since the request that is on its way was made */
 	__AVMM_ATTR_MAX,
 };
 #define AVMM_ATTR_MAX (__AVMM_ATTR_MAX - 1)
@@ -118,6 +134,9 @@ enum avmm_event {
 	AVMM_EVENT_PARTITION_RESET_WANTED,	/* it does not run and waits for its boot image */
 	AVMM_EVENT_PARTITION_DESTROYED,	/* its memory is Linux's again */
 	AVMM_EVENT_PARTITION_SHARES,	/* shares or caps changed */
+	AVMM_EVENT_PARTITION_FROZEN,	/* a disk does not answer: the partition's time stands still until it does */
+	AVMM_EVENT_PARTITION_THAWED,
+	AVMM_EVENT_DISK,		/* a disk was attached or detached */
 };
 
 enum avmm_partition_counter {
@@ -127,7 +146,20 @@ enum avmm_partition_counter {
 	AVMM_PARTITION_COUNT_STRAY,	/* accesses to memory that nobody owns */
 	AVMM_PARTITION_COUNT_INJECTED,	/* interrupts given to the guest */
 	AVMM_PARTITION_COUNT_SWITCHES,	/* world switches into the user partition */
+	AVMM_PARTITION_COUNT_DISK_MESSAGES,	/* crossings to the back half of the disguised disk */
+	AVMM_PARTITION_COUNT_DISK_CALLS,	/* … and back */
 	AVMM_PARTITION_COUNTERS
+};
+
+enum avmm_disk_counter {
+	AVMM_DISK_COUNT_READS,		/* requests to the block device */
+	AVMM_DISK_COUNT_WRITES,
+	AVMM_DISK_COUNT_FLUSHES,
+	AVMM_DISK_COUNT_DISCARDS,
+	AVMM_DISK_COUNT_SECTORS_READ,	/* of 512 bytes */
+	AVMM_DISK_COUNT_SECTORS_WRITTEN,
+	AVMM_DISK_COUNT_ERRORS,
+	AVMM_DISK_COUNTERS
 };
 
 /*

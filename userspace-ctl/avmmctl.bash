@@ -3,11 +3,15 @@
 
 _avmmctl()
 {
-	local commands='check status start stop reset pause resume shares console stats top nbd log'
-	local keys='--memory --reserve --cpus --shared --firmware --kernel --initrd --cmdline --on-triple-fault'
+	local commands='check status start stop reset pause resume shares console stats top disk nbd log'
+	local keys='--memory --reserve --cpus --shared --firmware --kernel --initrd --cmdline --on-triple-fault --freeze-after'
+	local disks='' disk
 	local shares='--user --service --cap-user --cap-service'
 	local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command='' i
 
+	for disk in --disk{0..3}; do
+		disks+=" $disk-bus $disk-backing $disk-cdrom $disk-readonly"
+	done
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		if [[ ${COMP_WORDS[i]} != -* ]]; then
 			command=${COMP_WORDS[i]}
@@ -17,12 +21,20 @@ _avmmctl()
 
 	case $previous in
 	--interval | --timeout | --count | --memory | --reserve | --cpus | --cmdline | --user | --service | --cap-user | \
-		--cap-service)
+		--cap-service | --freeze-after)
 		COMPREPLY=()
 		return
 		;;
-	--kernel | --initrd | --firmware)
+	--kernel | --initrd | --firmware | --disk?-backing)
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		return
+		;;
+	--disk?-bus)
+		mapfile -t COMPREPLY < <(compgen -W 'ide' -- "$word")
+		return
+		;;
+	--disk?-cdrom | --disk?-readonly)
+		mapfile -t COMPREPLY < <(compgen -W 'yes no' -- "$word")
 		return
 		;;
 	--shared)
@@ -43,13 +55,14 @@ _avmmctl()
 	'') mapfile -t COMPREPLY < <(compgen -W "$commands --json --help --version" -- "$word") ;;
 	check) mapfile -t COMPREPLY < <(compgen -W '--all --json --help' -- "$word") ;;
 	status) mapfile -t COMPREPLY < <(compgen -W '--json --help' -- "$word") ;;
-	start) mapfile -t COMPREPLY < <(compgen -f -W "$keys $shares --foreground --json --help" -- "$word") ;;
+	start) mapfile -t COMPREPLY < <(compgen -f -W "$keys $shares $disks --foreground --json --help" -- "$word") ;;
 	stop) mapfile -t COMPREPLY < <(compgen -W '--force --timeout --json --help' -- "$word") ;;
 	reset | pause | resume) mapfile -t COMPREPLY < <(compgen -W '--json --help' -- "$word") ;;
 	shares) mapfile -t COMPREPLY < <(compgen -W "$shares --json --help" -- "$word") ;;
 	console) mapfile -t COMPREPLY < <(compgen -W '--dump --follow --help' -- "$word") ;;
 	top) mapfile -t COMPREPLY < <(compgen -W '--interval --count --json --help' -- "$word") ;;
 	stats) mapfile -t COMPREPLY < <(compgen -W '--interval --cpu --json --help' -- "$word") ;;
+	disk) mapfile -t COMPREPLY < <(compgen -f -W 'list attach detach disk0 disk1 disk2 disk3 --json --help' -- "$word") ;;
 	nbd) mapfile -t COMPREPLY < <(compgen -W "connect disconnect status accept --help $(cd /dev && echo /dev/nbd[0-9]*)" \
 		-- "$word") ;;
 	log) mapfile -t COMPREPLY < <(compgen -W '--follow --json --help' -- "$word") ;;

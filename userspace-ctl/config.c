@@ -20,7 +20,10 @@
 #define SHARE_MAX	999u		/* permille: each side has some */
 #define WHOLE		1000u
 #define DEFAULT_SERVICE	100u
-#define SECTIONS	2
+#define DEFAULT_FREEZE	10u
+#define FREEZE_MAX	86400u
+#define FIRST_DISK	2		/* of the sections */
+#define SECTIONS	(FIRST_DISK + CONFIG_DISKS)
 
 struct key {
 	const char *section;
@@ -36,6 +39,16 @@ static bool set_text(struct config *config, enum config_key key, const char *val
 static bool set_policy(struct config *config, enum config_key key, const char *value);
 static bool set_percent(struct config *config, enum config_key key, const char *value);
 
+static bool set_seconds(struct config *config, enum config_key key, const char *value);
+static bool set_bus(struct config *config, enum config_key key, const char *value);
+static bool set_flag(struct config *config, enum config_key key, const char *value);
+
+#define DISK_KEYS(n) \
+	[KEY_DISKS + n * CONFIG_DISK_KEYS + DISK_BUS] = { "disk" #n, "bus", "disk" #n "-bus", set_bus }, \
+	[KEY_DISKS + n * CONFIG_DISK_KEYS + DISK_BACKING] = { "disk" #n, "backing", "disk" #n "-backing", set_text }, \
+	[KEY_DISKS + n * CONFIG_DISK_KEYS + DISK_CDROM] = { "disk" #n, "cdrom", "disk" #n "-cdrom", set_flag }, \
+	[KEY_DISKS + n * CONFIG_DISK_KEYS + DISK_READONLY] = { "disk" #n, "readonly", "disk" #n "-readonly", set_flag }
+
 static const struct key keys[CONFIG_KEYS] = {
 	[KEY_MEMORY] = { "partition", "memory", "memory", set_bytes },
 	[KEY_RESERVE] = { "partition", "reserve", "reserve", set_bytes },
@@ -50,9 +63,11 @@ static const struct key keys[CONFIG_KEYS] = {
 	[KEY_SERVICE] = { "shares", "service", "service", set_percent },
 	[KEY_CAP_USER] = { "shares", "cap_user", "cap-user", set_percent },
 	[KEY_CAP_SERVICE] = { "shares", "cap_service", "cap-service", set_percent },
+	[KEY_FREEZE_AFTER] = { "partition", "freeze_after", "freeze-after", set_seconds },
+	DISK_KEYS(0), DISK_KEYS(1), DISK_KEYS(2), DISK_KEYS(3),
 };
 
-static const char *const sections[SECTIONS] = { "partition", "shares" };
+static const char *const sections[SECTIONS] = { "partition", "shares", "disk0", "disk1", "disk2", "disk3" };
 
 /* What libinih's callbacks know of the file. */
 struct reader {
@@ -73,6 +88,7 @@ void config_init(struct config *config)
 {
 	*config = (struct config){
 		.cpus = 1, .cap_user = WHOLE, .cap_service = WHOLE, .on_triple_fault = AVMM_POLICY_STOP,
+		.freeze_after = DEFAULT_FREEZE,
 	};
 }
 
@@ -216,8 +232,49 @@ static bool set_policy(struct config *config, enum config_key key, const char *v
 	return true;
 }
 
+static bool set_seconds(struct config *config, enum config_key key, const char *value)
+{
+	char *end;
+	unsigned long seconds = strtoul(value, &end, 10);
+
+	if (!isdigit((unsigned char)*value) || *end || seconds > FREEZE_MAX)
+		return refuse_value(config, key, "seconds, from 0 (never) to %u", FREEZE_MAX);
+	config->freeze_after = (u32)seconds;
+	return true;
+}
+
+static struct config_disk *disk_of(struct config *config, enum config_key key)
+{
+	return &config->disk[(key - KEY_DISKS) / CONFIG_DISK_KEYS];
+}
+
+static bool set_bus(struct config *config, enum config_key key, const char *value)
+{
+	disk_of(config, key)->present = true;
+	if (!strcmp(value, "nvme"))
+		return refuse_value(config, key, "not supported yet, there is ide");
+	return !strcmp(value, "ide") ? true : refuse_value(config, key, "ide is expected");
+}
+
+static bool set_flag(struct config *config, enum config_key key, const char *value)
+{
+	struct config_disk *disk = disk_of(config, key);
+	bool yes = !strcmp(value, "yes");
+
+	if (!yes && strcmp(value, "no"))
+		return refuse_value(config, key, "yes or no");
+	disk->present = true;
+	if ((key - KEY_DISKS) % CONFIG_DISK_KEYS == DISK_CDROM)
+		disk->cdrom = yes;
+	else
+		disk->read_only = yes;
+	return true;
+}
+
 static bool set_text(struct config *config, enum config_key key, const char *value)
 {
+	if (key >= KEY_DISKS)
+		disk_of(config, key)->present = true;
 	if (!*value && key != KEY_CMDLINE)
 		return refuse_value(config, key, "a file is expected");
 	return true;
@@ -259,11 +316,6 @@ static int find_section(const char *name, size_t len)
 	return -1;
 }
 
-static bool is_disk(const char *name, size_t len)
-{
-	return len == 5 && !memcmp(name, "disk", 4) && name[4] >= '0' && name[4] < '0' + CONFIG_DISKS;
-}
-
 /* A heading without its end is left to libinih, which refuses the line. */
 static bool note_heading(struct reader *reader, const char *name)
 {
@@ -273,8 +325,6 @@ static bool note_heading(struct reader *reader, const char *name)
 	if (!end)
 		return true;
 	reader->previous = -1;
-	if (is_disk(name, (size_t)len))
-		return refuse(reader->config, reader->line, "[%.*s]: disks are not supported yet", len, name);
 	section = find_section(name, (size_t)len);
 	if (section < 0)
 		return refuse(reader->config, reader->line, "unknown section [%.*s]", len > 60 ? 60 : len, name);
@@ -282,6 +332,8 @@ static bool note_heading(struct reader *reader, const char *name)
 		return refuse(reader->config, reader->line, "section [%.*s] stands in line %d already", len, name,
 			      reader->heading[section]);
 	reader->heading[section] = reader->line;
+	if (section >= FIRST_DISK)
+		reader->config->disk[section - FIRST_DISK].present = true;
 	return true;
 }
 
@@ -442,6 +494,27 @@ static bool finish_boot(struct config *config)
 	return find_file(config, KEY_KERNEL) && (!config->from[KEY_INITRD] || find_file(config, KEY_INITRD));
 }
 
+static bool finish_disk(struct config *config, unsigned int number)
+{
+	enum config_key backing = config_disk_key(number, DISK_BACKING);
+
+	if (config->from[backing])
+		return find_file(config, backing);
+	if (config->disk[number].present && !config->disk[number].cdrom)
+		return refuse(config, FROM_NOWHERE, "[disk%u]: `backing` is missing", number);
+	return true;
+}
+
+static bool finish_disks(struct config *config)
+{
+	unsigned int i;
+
+	for (i = 0; i < CONFIG_DISKS; i++)
+		if (!finish_disk(config, i))
+			return false;
+	return true;
+}
+
 static bool finish_shares(struct config *config)
 {
 	bool user = config->from[KEY_USER], service = config->from[KEY_SERVICE];
@@ -461,5 +534,5 @@ bool config_finish(struct config *config)
 		return refuse(config, FROM_NOWHERE, "`memory` is missing");
 	if (config->shared == SHARED_NO)
 		return refuse_value(config, KEY_SHARED, "CPUs of its own are not supported yet");
-	return finish_boot(config) && finish_shares(config);
+	return finish_boot(config) && finish_shares(config) && finish_disks(config);
 }

@@ -20,8 +20,12 @@ enum config_key {
 	KEY_SERVICE,
 	KEY_CAP_USER,
 	KEY_CAP_SERVICE,
-	CONFIG_KEYS
+	KEY_FREEZE_AFTER,
+	KEY_DISKS,			/* enum config_disk_key of disk0, of disk1, … */
+	CONFIG_KEYS = KEY_DISKS + 4 * 4
 };
+
+enum config_disk_key { DISK_BUS, DISK_BACKING, DISK_CDROM, DISK_READONLY, CONFIG_DISK_KEYS };
 
 enum config_shared { SHARED_AUTO, SHARED_YES, SHARED_NO };
 
@@ -30,6 +34,14 @@ enum config_shared { SHARED_AUTO, SHARED_YES, SHARED_NO };
 #define FROM_OPTION	(-1)
 
 #define CONFIG_DISKS	4		/* disk0 … disk3 */
+
+_Static_assert(CONFIG_KEYS == KEY_DISKS + CONFIG_DISKS * CONFIG_DISK_KEYS, "each disk has each key");
+
+struct config_disk {
+	bool present;
+	bool cdrom;
+	bool read_only;
+};
 
 struct config {
 	const char *file;		/* its name for messages; NULL: options only */
@@ -42,6 +54,8 @@ struct config {
 	u32 service;
 	u32 cap_user;
 	u32 cap_service;
+	u32 freeze_after;		/* seconds; 0: never */
+	struct config_disk disk[CONFIG_DISKS];
 	char *text[CONFIG_KEYS];	/* of every key that was given; of files the absolute path */
 	int from[CONFIG_KEYS];
 	int problem_line;
@@ -61,6 +75,11 @@ u32 config_percent(const char *text, u32 max);
 
 /* Bytes from "512M": K, M, G, T or none. Returns false for anything else. */
 bool config_bytes(const char *text, u64 *bytes);
+
+static inline enum config_key config_disk_key(unsigned int disk, enum config_disk_key key)
+{
+	return (enum config_key)(KEY_DISKS + disk * CONFIG_DISK_KEYS + key);
+}
 
 /* "memory", "cap-user": as an option's name. */
 const char *config_option_name(enum config_key key);

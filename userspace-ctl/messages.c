@@ -44,6 +44,16 @@ static struct nla_policy policy[AVMM_ATTR_MAX + 1] = {
 	[AVMM_ATTR_TIME_MONITOR] = { .type = NLA_U64 },
 	[AVMM_ATTR_GUEST_TIME] = { .type = NLA_U64 },
 	[AVMM_ATTR_TSC] = { .type = NLA_U64 },
+	[AVMM_ATTR_FREEZE_AFTER] = { .type = NLA_U32 },
+	[AVMM_ATTR_FROZEN] = { .type = NLA_STRING },
+	[AVMM_ATTR_DISKS] = { .type = NLA_NESTED },
+	[AVMM_ATTR_DISK_ENTRY] = { .type = NLA_NESTED },
+	[AVMM_ATTR_DISK_NUMBER] = { .type = NLA_U32 },
+	[AVMM_ATTR_DISK_PATH] = { .type = NLA_STRING },
+	[AVMM_ATTR_DISK_CDROM] = { .type = NLA_FLAG },
+	[AVMM_ATTR_DISK_READ_ONLY] = { .type = NLA_FLAG },
+	[AVMM_ATTR_DISK_SIZE] = { .type = NLA_U64 },
+	[AVMM_ATTR_DISK_WAITING] = { .type = NLA_U64 },
 };
 
 static u32 u32_or_0(struct nlattr *attr)
@@ -127,6 +137,49 @@ static int parse_exits(struct nlattr *attr, u64 exits[AVMM_EXIT_REASONS])
 	return left ? -EINVAL : 0;
 }
 
+static void copy_string(char *to, size_t size, struct nlattr *attr)
+{
+	to[0] = '\0';
+	if (!attr)
+		return;
+	strncpy(to, nla_get_string(attr), size - 1);
+	to[size - 1] = '\0';
+}
+
+/* Drives that this program has no room for are passed over. */
+static int parse_disk(struct nlattr *entry, struct partition_status *partition)
+{
+	struct nlattr *attrs[AVMM_ATTR_MAX + 1];
+	struct disk_status *disk;
+
+	if (nla_parse_nested(attrs, AVMM_ATTR_MAX, entry, policy) < 0 || !attrs[AVMM_ATTR_DISK_NUMBER])
+		return -EINVAL;
+	if (nla_get_u32(attrs[AVMM_ATTR_DISK_NUMBER]) >= AVMM_DISK_UNITS)
+		return 0;
+	disk = &partition->disk[nla_get_u32(attrs[AVMM_ATTR_DISK_NUMBER])];
+	disk->present = true;
+	disk->cdrom = attrs[AVMM_ATTR_DISK_CDROM];
+	disk->read_only = attrs[AVMM_ATTR_DISK_READ_ONLY];
+	copy_string(disk->path, sizeof(disk->path), attrs[AVMM_ATTR_DISK_PATH]);
+	disk->size = u64_or_0(attrs[AVMM_ATTR_DISK_SIZE]);
+	disk->waiting = u64_or_0(attrs[AVMM_ATTR_DISK_WAITING]);
+	parse_counters(attrs[AVMM_ATTR_DISK_COUNTERS], disk->counters, AVMM_DISK_COUNTERS);
+	return 0;
+}
+
+static int parse_disks(struct nlattr *list, struct partition_status *partition)
+{
+	struct nlattr *entry;
+	int remaining, ret;
+
+	nla_for_each_nested(entry, list, remaining) {
+		ret = nla_type(entry) == AVMM_ATTR_DISK_ENTRY ? parse_disk(entry, partition) : 0;
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
 static int parse_partition_entry(struct nlattr *entry, struct partition_status *partition)
 {
 	struct nlattr *attrs[AVMM_ATTR_MAX + 1];
@@ -147,6 +200,10 @@ static int parse_partition_entry(struct nlattr *entry, struct partition_status *
 	partition->time_idle = u64_or_0(attrs[AVMM_ATTR_TIME_IDLE]);
 	partition->time_monitor = u64_or_0(attrs[AVMM_ATTR_TIME_MONITOR]);
 	partition->guest_time = u64_or_0(attrs[AVMM_ATTR_GUEST_TIME]);
+	partition->freeze_after = u32_or_0(attrs[AVMM_ATTR_FREEZE_AFTER]);
+	copy_string(partition->frozen, sizeof(partition->frozen), attrs[AVMM_ATTR_FROZEN]);
+	if (attrs[AVMM_ATTR_DISKS] && parse_disks(attrs[AVMM_ATTR_DISKS], partition))
+		return -EINVAL;
 	parse_counters(attrs[AVMM_ATTR_PARTITION_COUNTERS], partition->counters, AVMM_PARTITION_COUNTERS);
 	return attrs[AVMM_ATTR_PARTITION_EXITS] ? parse_exits(attrs[AVMM_ATTR_PARTITION_EXITS], partition->exits) : 0;
 }

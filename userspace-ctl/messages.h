@@ -8,6 +8,7 @@
 
 #include <netlink/netlink.h>
 #include <avmm/boot.h>
+#include <avmm/disk.h>
 #include <avmm/partition.h>
 #include <avmm/shared.h>
 #include "../include/uapi/avmm_netlink.h"
@@ -23,6 +24,16 @@ struct cpu_status {
 	u64 counters[AVMM_COUNTERS];
 };
 
+struct disk_status {
+	bool present;
+	bool cdrom;
+	bool read_only;
+	char path[256];			/* "": no disc */
+	u64 size;
+	u64 waiting;			/* milliseconds */
+	u64 counters[AVMM_DISK_COUNTERS];
+};
+
 struct partition_status {
 	u32 state;			/* enum avmm_partition_state; of NONE only the reason is known */
 	u32 reason;
@@ -33,6 +44,9 @@ struct partition_status {
 	u32 cap_service;
 	u32 cap_user;
 	u32 on_triple_fault;
+	u32 freeze_after;
+	char frozen[384];		/* why; "": it is not */
+	struct disk_status disk[AVMM_DISK_UNITS];
 	u64 exits[AVMM_EXIT_REASONS];
 	u64 counters[AVMM_PARTITION_COUNTERS];
 	u64 time_service;		/* TSC ticks of the shared CPU */

@@ -79,10 +79,22 @@ static const struct {
 	[AVMM_PARTITION_COUNT_STRAY] = { "stray", "accesses to memory that nobody owns" },
 	[AVMM_PARTITION_COUNT_INJECTED] = { "injected", "interrupts given to the guest" },
 	[AVMM_PARTITION_COUNT_SWITCHES] = { "switches", "world switches into the user partition" },
+	[AVMM_PARTITION_COUNT_DISK_MESSAGES] = { "disk_messages", "disk commands that went to the service" },
+	[AVMM_PARTITION_COUNT_DISK_CALLS] = { "disk_calls", "answers to them" },
 };
 
 _Static_assert(COUNT(partition_counters) == AVMM_PARTITION_COUNTERS,
 	       "every counter needs a name here and in the man page");
+
+static const char *const disk_counters[AVMM_DISK_COUNTERS] = {
+	[AVMM_DISK_COUNT_READS] = "reads",
+	[AVMM_DISK_COUNT_WRITES] = "writes",
+	[AVMM_DISK_COUNT_FLUSHES] = "flushes",
+	[AVMM_DISK_COUNT_DISCARDS] = "discards",
+	[AVMM_DISK_COUNT_SECTORS_READ] = "sectors_read",
+	[AVMM_DISK_COUNT_SECTORS_WRITTEN] = "sectors_written",
+	[AVMM_DISK_COUNT_ERRORS] = "errors",
+};
 
 const char *exit_reason_name(u32 reason, char *buf, size_t size)
 {
@@ -130,6 +142,11 @@ const char *partition_reason_text(u32 reason)
 const char *partition_counter_name(u32 counter)
 {
 	return counter < COUNT(partition_counters) ? partition_counters[counter].name : NULL;
+}
+
+const char *disk_counter_name(u32 counter)
+{
+	return counter < COUNT(disk_counters) ? disk_counters[counter] : NULL;
 }
 
 const char *partition_counter_text(u32 counter)

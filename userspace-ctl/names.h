@@ -17,5 +17,6 @@ const char *partition_reason_name(u32 reason);	/* enum avmm_partition_reason; "u
 const char *partition_reason_text(u32 reason);
 const char *partition_counter_name(u32 counter);	/* enum avmm_partition_counter; NULL: not known here */
 const char *partition_counter_text(u32 counter);
+const char *disk_counter_name(u32 counter);	/* enum avmm_disk_counter; NULL: not known here */
 
 #endif

@@ -52,6 +52,7 @@ int partition_create(struct connection *connection, const struct config *config)
 		{ AVMM_ATTR_CAP_SERVICE, config->cap_service, sizeof(u32) },
 		{ AVMM_ATTR_CAP_USER, config->cap_user, sizeof(u32) },
 		{ AVMM_ATTR_ON_TRIPLE_FAULT, config->on_triple_fault, sizeof(u32) },
+		{ AVMM_ATTR_FREEZE_AFTER, config->freeze_after, sizeof(u32) },
 		{ AVMM_ATTR_MEMORY_RESERVE, config->reserve, sizeof(u64) },
 	};
 	size_t count = sizeof(values) / sizeof(values[0]);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "avmmctl.h"
 #include "config.h"
+#include "disk.h"
 #include "names.h"
 #include "partition.h"
 #include "supervisor.h"
@@ -98,7 +99,9 @@ static int create(struct start *start)
 		return ret;
 	ret = partition_create(&start->control, &start->config);
 	if (!ret) {
-		ret = partition_boot(&start->control, &image);
+		ret = disks_attach(&start->control, &start->config);
+		if (!ret)
+			ret = partition_boot(&start->control, &image);
 		if (ret)
 			partition_stop(&start->control, true);
 	}

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include "../include/uapi/avmm_netlink.h"
 #include "avmmctl.h"
+#include "disk.h"
 #include "messages.h"
 #include "names.h"
 #include "netlink.h"
@@ -53,6 +54,9 @@ static struct json_object *user_json(const struct partition_status *user)
 	json_object_object_add(object, "cap", json_object_new_double(percent(user->cap_user)));
 	json_object_object_add(object, "on_triple_fault",
 			       json_object_new_string(user->on_triple_fault == AVMM_POLICY_RESET ? "reset" : "stop"));
+	add_number(object, "freeze_after", user->freeze_after);
+	json_object_object_add(object, "frozen", user->frozen[0] ? json_object_new_string(user->frozen) : NULL);
+	json_object_object_add(object, "disks", disks_json(user));
 	add_number(object, "time_user", user->time_user);
 	add_number(object, "time_service", user->time_service);
 	add_number(object, "time_idle", user->time_idle);
@@ -148,6 +152,9 @@ static void show_partitions(const struct machine_status *status)
 	printf(", %s of memory, %" PRIu32 " CPU%s, %" PRIu32 " reset%s\n",
 	       format_bytes(memory, sizeof(memory), user->memory), user->vcpus, user->vcpus == 1 ? "" : "s",
 	       user->resets, user->resets == 1 ? "" : "s");
+	if (user->frozen[0])
+		printf("user: frozen until it does, its time stands still: %s\n", user->frozen);
+	disks_show(user);
 }
 
 static void show_text(const struct machine_status *status)

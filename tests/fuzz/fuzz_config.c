@@ -19,12 +19,21 @@ static void check(bool condition)
 
 static void check_values(const struct config *config)
 {
+	unsigned int i;
+
 	check(config->memory >= 4u << 20 && config->memory <= 1ull << 40 && config->memory % (2u << 20) == 0);
 	check(config->cpus >= 1);
 	check(config->user && config->service && config->user + config->service == 1000);
 	check(config->cap_user >= 1 && config->cap_user <= 1000);
 	check(config->cap_service >= 1 && config->cap_service <= 1000);
 	check(config->text[KEY_KERNEL] && config->text[KEY_KERNEL][0] == '/');
+	check(config->freeze_after <= 86400);
+	for (i = 0; i < CONFIG_DISKS; i++) {
+		const char *backing = config->text[config_disk_key(i, DISK_BACKING)];
+
+		check(!config->disk[i].present || backing || config->disk[i].cdrom);
+		check(!backing || (config->disk[i].present && backing[0] == '/'));
+	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

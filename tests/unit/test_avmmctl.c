@@ -399,6 +399,39 @@ static void every_number_has_a_name(void **state)
 	assert_string_equal(machine_state_name(3), "unknown");
 }
 
+static void put_disks(struct nl_msg *msg)
+{
+	const u64 counters[AVMM_DISK_COUNTERS] = { [AVMM_DISK_COUNT_WRITES] = 7 };
+	struct nlattr *list = nla_nest_start(msg, AVMM_ATTR_DISKS), *entry;
+	u32 number;
+
+	for (number = 2; number < 5; number++) {	/* one more than this program knows */
+		entry = nla_nest_start(msg, AVMM_ATTR_DISK_ENTRY);
+		assert_int_equal(nla_put_u32(msg, AVMM_ATTR_DISK_NUMBER, number), 0);
+		assert_int_equal(number == 3 && nla_put_flag(msg, AVMM_ATTR_DISK_CDROM), 0);
+		assert_int_equal(number != 3 && nla_put_string(msg, AVMM_ATTR_DISK_PATH, "/dev/nbd0"), 0);
+		assert_int_equal(nla_put_u64(msg, AVMM_ATTR_DISK_SIZE, 1 << 20), 0);
+		assert_int_equal(nla_put(msg, AVMM_ATTR_DISK_COUNTERS, sizeof(counters), counters), 0);
+		nla_nest_end(msg, entry);
+	}
+	nla_nest_end(msg, list);
+	assert_int_equal(nla_put_string(msg, AVMM_ATTR_FROZEN, "it waits"), 0);
+	assert_int_equal(nla_put_u32(msg, AVMM_ATTR_FREEZE_AFTER, 20), 0);
+}
+
+static void check_disks(const struct partition_status *partition)
+{
+	assert_false(partition->disk[0].present || partition->disk[1].present);
+	assert_true(partition->disk[2].present && !partition->disk[2].cdrom && !partition->disk[2].read_only);
+	assert_string_equal(partition->disk[2].path, "/dev/nbd0");
+	assert_int_equal(partition->disk[2].size, 1 << 20);
+	assert_int_equal(partition->disk[2].counters[AVMM_DISK_COUNT_WRITES], 7);
+	assert_true(partition->disk[3].cdrom);
+	assert_string_equal(partition->disk[3].path, "");
+	assert_string_equal(partition->frozen, "it waits");
+	assert_int_equal(partition->freeze_after, 20);
+}
+
 static void put_partition(struct nl_msg *msg)
 {
 	const struct exit_row rows[] = { { 12, 0, 5 }, { 30, 0, 900 } };
@@ -413,6 +446,7 @@ static void put_partition(struct nl_msg *msg)
 	assert_int_equal(nla_put(msg, AVMM_ATTR_PARTITION_EXITS, sizeof(rows), rows), 0);
 	assert_int_equal(nla_put(msg, AVMM_ATTR_PARTITION_COUNTERS, sizeof(counters), counters), 0);
 	assert_int_equal(nla_put_u64(msg, AVMM_ATTR_TIME_USER, 77), 0);
+	put_disks(msg);
 	nla_nest_end(msg, entry);
 	assert_int_equal(nla_put_u64(msg, AVMM_ATTR_TSC, 1000), 0);
 }
@@ -430,6 +464,7 @@ static void check_partition(const struct partition_status *partition)
 	assert_int_equal(partition->counters[AVMM_PARTITION_COUNTERS - 1], 0);
 	assert_int_equal(partition->time_user, 77);
 	assert_int_equal(partition->tsc, 1000);
+	check_disks(partition);
 }
 
 static void partition_is_understood(void **state)

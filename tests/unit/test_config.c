@@ -83,6 +83,24 @@ static void defaults_hold(void **state)
 	assert_string_equal(config.text[KEY_CMDLINE], "a b");
 }
 
+static void disks_are_read(void **state)
+{
+	(void)state;
+	assert_true(finish("[partition]\nmemory=4M\nkernel=/dev/null\nfreeze_after=0\n[disk0]\nbus=ide\n"
+			   "backing=/dev/null\nreadonly=yes\n[disk2]\ncdrom=yes\n[disk3]\nbacking=/dev/zero\ncdrom=no\n"));
+	assert_int_equal(config.freeze_after, 0);
+	assert_true(config.disk[0].present && config.disk[0].read_only && !config.disk[0].cdrom);
+	assert_string_equal(config.text[config_disk_key(0, DISK_BACKING)], "/dev/null");
+	assert_false(config.disk[1].present);
+	assert_true(config.disk[2].present && config.disk[2].cdrom && !config.text[config_disk_key(2, DISK_BACKING)]);
+	assert_true(config.disk[3].present && !config.disk[3].read_only && !config.disk[3].cdrom);
+	assert_true(finish("[partition]\nmemory=4M\nkernel=/dev/null\n"));
+	assert_int_equal(config.freeze_after, 10);
+	assert_true(config_option(&config, config_disk_key(1, DISK_BACKING), "/dev/null") && config_finish(&config));
+	assert_true(config.disk[1].present);
+	assert_string_equal(config_option_name(config_disk_key(1, DISK_BACKING)), "disk1-backing");
+}
+
 static const struct {
 	const char *text;
 	const char *problem;
@@ -96,7 +114,15 @@ static const struct {
 	{ "\n[partitions]\n", "user.ini:2: unknown section [partitions]" },
 	{ "[]\n", "user.ini:1: unknown section []" },
 	{ "[disk4]\n", "user.ini:1: unknown section [disk4]" },
-	{ "[disk0]\nbus = ide\n", "user.ini:1: [disk0]: disks are not supported yet" },
+	{ "[disk0]\nbus = scsi\n", "user.ini:2: bus = scsi: ide is expected" },
+	{ "[disk1]\nbus = nvme\n", "user.ini:2: bus = nvme: not supported yet, there is ide" },
+	{ "[disk0]\ncdrom = 1\n", "user.ini:2: cdrom = 1: yes or no" },
+	{ "[disk0]\nbacking =\n", "user.ini:2: backing = : a file is expected" },
+	{ "[disk0]\nmemory = 4M\n", "user.ini:2: unknown key `memory` in section [disk0]" },
+	{ "[partition]\nmemory=4M\nkernel=/dev/null\n[disk3]\n", "user.ini: [disk3]: `backing` is missing" },
+	{ "[partition]\nmemory=4M\nkernel=/dev/null\n[disk3]\nbacking=/dev/nowhere\n",
+	  "user.ini:5: backing = /dev/nowhere: No such file or directory" },
+	{ "[partition]\nfreeze_after = soon\n", "user.ini:2: freeze_after = soon: seconds, from 0 (never) to 86400" },
 	{ "[partition]\nmemory = 1G\n[shares]\n[partition]\n",
 	  "user.ini:4: section [partition] stands in line 1 already" },
 	{ "[partition]\nram = 1G\n", "user.ini:2: unknown key `ram` in section [partition]" },
@@ -232,6 +258,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(everything_is_read),
 		cmocka_unit_test(defaults_hold),
+		cmocka_unit_test(disks_are_read),
 		cmocka_unit_test(mistakes_are_named),
 		cmocka_unit_test(long_lines_are_refused),
 		cmocka_unit_test(options_win),

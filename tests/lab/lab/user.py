@@ -20,6 +20,7 @@ from .machine import PRELUDE, CommandFailed, Gone, Machine, Result, Shell
 
 GUEST = Path(__file__).resolve().parent / 'guest-user'
 MODULES = ['drivers/acpi/button.ko', 'drivers/input/evdev.ko']     # the power button
+DISK_MODULES = ['ata_piix', 'sd_mod', 'sr_mod']                     # with all that they need, by disk_drivers()
 INI, IN, OUT, PID = '/root/user.ini', '/tmp/user.in', '/tmp/user.out', '/tmp/user.pid'
 CMDLINE = 'console=ttyS0,115200 quiet panic=-1 rdinit=/init'
 BOOT_SECONDS = 400
@@ -38,26 +39,39 @@ def _module(series, name):
     return lzma.decompress(data) if found.suffix == '.xz' else data
 
 
-def _fill(series, root):
-    for d in ('bin', 'modules', 'usr/local/bin'):
+def _disk_modules(series):
+    """In the order of loading."""
+    root = paths.KERNELS / series / 'lib/modules' / paths.kernel_version(series)
+    order = []
+    for line in (root / 'modules.dep').read_text().splitlines():
+        name, _, needs = line.partition(':')
+        if name.split('/')[-1].split('.')[0] in DISK_MODULES:
+            order += [n for n in [*reversed(needs.split()), name] if n not in order]
+    return [n.removeprefix('kernel/').split('.ko')[0] + '.ko' for n in order]
+
+
+def _fill(series, root, disk):
+    for d in ('bin', 'modules/disk', 'usr/local/bin'):
         (root / d).mkdir(parents=True)
     shutil.copy('/bin/busybox', root / 'bin/busybox')
     shutil.copy(GUEST / 'init', root / 'init')
     (root / 'init').chmod(0o755)
     for name in MODULES:
         (root / 'modules' / Path(name).name).write_bytes(_module(series, name))
+    for n, name in enumerate(_disk_modules(series) if disk else []):
+        (root / 'modules/disk' / f'{n:02}-{Path(name).name}').write_bytes(_module(series, name))
     for program in _programs():
         shutil.copy(program, root / 'usr/local/bin' / program.name)
 
 
-def initramfs(series):
-    """What a user partition's kernel of SERIES boots into; built once per content."""
-    parts = [MODULES, (GUEST / 'init').read_text(), paths.kernel_version(series)]
+def initramfs(series, disk=False):
+    """What a user partition's kernel of SERIES boots into; built once per content. DISK: with drivers for a disk."""
+    parts = [MODULES, DISK_MODULES if disk else None, (GUEST / 'init').read_text(), paths.kernel_version(series)]
     final = paths.IMAGES / f'user-{series}-{paths.key(*parts, *map(paths.content, _programs()))}'
     if not final.exists():
         paths.IMAGES.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(dir=paths.IMAGES))
-        _fill(series, work / 'root')
+        _fill(series, work / 'root', disk)
         image.pack(work / 'root', work / 'initramfs')
         shutil.rmtree(work / 'root')
         paths.replace_dir(work, final)
@@ -111,9 +125,11 @@ def percent(machine, shared):
     return round(shared / machine.shape.cpus, 1)
 
 
-def ini(memory='256M', user=BOOT_SHARE, cmdline=CMDLINE, kernel='/root/vmlinuz', initrd='/root/initrd', more=''):
+def ini(memory='256M', user=BOOT_SHARE, cmdline=CMDLINE, kernel='/root/vmlinuz', initrd='/root/initrd', more='',
+        disks=''):
+    """MORE are lines for [partition], DISKS are whole sections."""
     return (f'[partition]\nmemory = {memory}\nkernel = {kernel}\n' + (f'initrd = {initrd}\n' if initrd else '') +
-            (f'cmdline = {cmdline}\n' if cmdline else '') + f'{more}\n[shares]\nuser = {user}\n')
+            (f'cmdline = {cmdline}\n' if cmdline else '') + f'{more}\n[shares]\nuser = {user}\n{disks}')
 
 
 class User(Shell):
@@ -145,6 +161,13 @@ class User(Shell):
         if not result:
             raise Gone(f'the user partition ended while booting: {output}\n{self.machine.out("avmmctl status")}')
         return output
+
+    def disk_drivers(self, options=''):
+        """Of an initramfs with drivers for a disk; OPTIONS are libata's."""
+        self.run(f'for m in /modules/disk/*; do case $m in *libata*) o="{options}";; *) o=;; esac; '
+                 'busybox insmod $m $o || exit 1; done; '
+                 'for i in $(seq 100); do [ -e /sys/class/ata_port/ata2 ] && break; sleep 0.1; done; '
+                 'sleep 0.5', timeout=240)
 
     def boot(self, **keys):
         self.start(**keys)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """A stock kernel as user partition: what it finds, what its clock shows, what its console does."""
 
+import base64
 import re
 
 import pytest
@@ -140,3 +141,19 @@ class Up:
 
 class TestUser61(Up):
     shape = {'kernel': '6.1', 'cpus': 1, 'mem': 1024, 'disk': 16, 'guest': '6.12'}
+
+
+class TestUser612(Up):
+    """What CPUs of the service's own may change; make soak has the rest."""
+    shape = {'kernel': '6.12', 'cpus': 2, 'mem': 1024, 'disk': 16, 'guest': '6.1'}
+    test_no_warning_of_its_own = test_flood = test_output_before_the_console_was_opened = None
+
+    def test_command_of_another_cpu(self, m, u):
+        """Both sides of the shared CPU are idle when a command from CPU 1 wakes the guest, which then computes."""
+        spin = base64.b64encode(b'timeout 3 sh -c "while :; do :; done"').decode()
+        for _ in range(3):
+            took = m.out(f"""sleep 4; read before rest </proc/uptime
+                taskset 2 sh -c 'echo 0 {spin} >/dev/ttyAVMM0; avmmctl shares >/dev/null'
+                read after rest </proc/uptime; echo $before $after; sleep 4""", timeout=240)
+            before, after = map(float, took.split())
+            assert after - before < 0.3, took

@@ -112,9 +112,8 @@ class TestLoad4(LongLoad):
     shape = shape('6.12', '6.12', 4)
 
 
-# Not in make check: on two CPUs a guest was seen to sleep on, see "Not there yet" in docs/user-partition.md.
 @pytest.mark.soak('user-2cpu')
-class TestUser612(Up):
+class TestUser612Long(Up):
     shape = shape('6.12', '6.1', 2)
 
 

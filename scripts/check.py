@@ -125,7 +125,7 @@ def unit():
 def netboot_unit():
     """The server of diskless clients, and the steps of a client: no machine is needed."""
     home = TOP / 'tests/netboot'
-    return pytest('unit-netboot', [home], '-q', home=home) if home.exists() else Count()
+    return pytest('unit-netboot', [home], '-q', '-n', '2', home=home) if home.exists() else Count()
 
 
 def sparse():

@@ -17,7 +17,7 @@ packages="build-essential bc pkg-config kmod cpio xz-utils zstd patch
 	libcmocka-dev libnl-3-dev libnl-genl-3-dev libzydis-dev libinih-dev libjson-c-dev
 	libnbd-dev nbdkit nbd-server
 	debhelper dh-dkms dkms lintian dnsmasq-base nginx-light ipxe ipxe-qemu seabios ovmf
-	qemu-system-x86 dmsetup curl iproute2
+	qemu-system-x86 dmsetup curl iproute2 debootstrap
 	sparse cppcheck clang clang-tidy llvm libclang-rt-14-dev shellcheck mandoc acpica-tools
 	python3 python3-pytest python3-pytest-xdist python3-pytest-timeout"
 

@@ -137,12 +137,26 @@ def use(room, client, export, seed):
 
 
 def boot_all(room):
-    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+    with concurrent.futures.ThreadPoolExecutor(len(room.clients)) as pool:
         exports = list(pool.map(lambda c: boot(room, c[1], c[0]), enumerate(room.clients, 1)))
     for n, (client, export) in enumerate(zip(room.clients, exports), 1):
         if export:
             use(room, client, export, n)
     return exports
+
+
+class TestServiceImage:
+    def test_two_builds_are_the_same(self, tmp_path):
+        first = netboot.service_image('6.1')
+        netboot.build_service_image('6.1', tmp_path)
+        for name in ('vmlinuz', 'initrd.img'):
+            assert (first / name).read_bytes() == (tmp_path / name).read_bytes()
+        size = sum((first / name).stat().st_size for name in ('vmlinuz', 'initrd.img'))
+        assert size < 24_000_000, f'{size} bytes'
+
+    def test_a_module_for_another_kernel_is_refused(self, tmp_path):
+        done = netboot.build_service_image('6.1', tmp_path, module='6.12', check=False)
+        assert done.returncode == 1 and re.search(r'avmm.ko is for the kernel 6\.12\S*, not 6\.1\.', done.stdout), done.stdout
 
 
 class TestRoom:

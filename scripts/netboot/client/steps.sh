@@ -203,8 +203,8 @@ overlay_step()
 	sectors=$(cat "$SYS/block/nbd$1/size")
 	truncate -s $size "$RUN/overlay$1.data"
 	truncate -s $((4 << 20)) "$RUN/overlay$1.meta"
-	modprobe -q dm-thin-pool
-	echo 0 >"$SYS/module/dm_thin_pool/parameters/no_space_timeout" 2>/dev/null
+	modprobe dm-thin-pool
+	[ ! -d "$SYS/module/dm_thin_pool" ] || echo 0 >"$SYS/module/dm_thin_pool/parameters/no_space_timeout"
 	# shellcheck disable=SC2015 # any of them
 	data=$(losetup -f) && losetup "$data" "$RUN/overlay$1.data" &&
 		meta=$(losetup -f) && losetup "$meta" "$RUN/overlay$1.meta" &&

@@ -28,6 +28,8 @@ ROM = '/usr/lib/ipxe/qemu/pxe-e1000.rom'        # as a card's own
 BIOS = '/usr/share/seabios/bios-256k.bin'       # that of Bochs knows no network
 # Much of netboot is waiting, and iPXE waits by counting: a slower clock makes that shorter.
 IPS = 100_000_000
+# SeaBIOS's ACPI tables have QEMU's PCI hotplug registers. Bochs has none there, so all its cards would seem to be pulled.
+NO_HOTPLUG = 'acpiphp.disable=1 acpi_mask_gpe=0x01'
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -148,6 +150,13 @@ class Server:
         return [(p, int(s), int(n)) for p, s, n in re.findall(r'"GET (\S+) [^"]*" (\d+) (\d+)', text)]
 
 
+def build_service_image(series, out, module=None, check=True):
+    """Run the builder; MODULE: take avmm.ko of this series."""
+    ko = paths.BUILD / paths.kernel_version(module or series) / 'avmm.ko'
+    return subprocess.run(['/usr/bin/python3', '-B', paths.TOP / 'scripts/netboot/build.py', '--kernel', paths.KERNELS / series,
+                           '--module', ko, out], check=check, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
 def service_image(series):
     """The service image for a kernel of SERIES; build.py's output, made anew when a part of it is newer."""
     version = paths.kernel_version(series)
@@ -157,8 +166,7 @@ def service_image(series):
     key = paths.key(version, *map(paths.content, parts))
     with emulator.locked(paths.BUILD / 'netboot' / f'{series}.lock'):
         if not (out / 'key').exists() or (out / 'key').read_text() != key:
-            subprocess.run(['/usr/bin/python3', paths.TOP / 'scripts/netboot/build.py', '--kernel', paths.KERNELS / series,
-                            '--module', parts[0], out], check=True, stdout=subprocess.DEVNULL)
+            build_service_image(series, out)
             (out / 'key').write_text(key)
     return out
 

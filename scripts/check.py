@@ -150,7 +150,8 @@ def cppcheck():
     for name, extra, patterns in (
             ('monitor', ['-DAVMM_MONITOR', '-DAVMM_DEBUG'], MONITOR),
             ('back halves', [], ('disguise/back/*.c',)),
-            ('userspace', [], ('userspace-ctl/*.c', 'tests/lab/programs/*.c'))):
+            ('userspace', ['-Itests/lab/programs'],
+             ('userspace-ctl/*.c', 'tests/lab/programs/*.c', 'tests/bench/program/*.c'))):
         sources = files(*patterns)
         if sources:
             count += one(f'cppcheck, {name}', ['cppcheck', *flags, *extra, *sources])
@@ -166,7 +167,10 @@ def static():
     pages = files('*.8', '*.5', '*.1')
     if pages:
         count += one('man pages', ['mandoc', '-T', 'lint', '-W', 'warning', *pages])
-    count += one('python', [PYTHON, '-m', 'compileall', '-q', 'scripts', 'tests/lab', 'tests/netboot', 'userspace-ctl'])
+    count += one('python', [PYTHON, '-m', 'compileall', '-q', 'scripts', 'tests/lab', 'tests/netboot', 'tests/bench',
+                           'userspace-ctl'])
+    if files('tests/bench/test_table.py'):
+        count += one('table of the benchmark', [PYTHON, 'tests/bench/test_table.py'])
     return count
 
 

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# setup.sh [all|packages|kernels|bochs]: what building and testing AVMM needs, on Debian 12, as root.
+# setup.sh [all|packages|kernels|bochs|bench]: what building and testing AVMM needs, on Debian 12, as root; bench is not
+# among all: what only the benchmark needs.
 # Everything that is not a Debian package goes to build/cache. Each step leaves a stamp with a key of its
 # inputs, so that a second run takes a second.
 set -eu
@@ -20,6 +21,8 @@ packages="build-essential bc pkg-config kmod cpio xz-utils zstd patch
 	qemu-system-x86 dmsetup curl iproute2 debootstrap
 	sparse cppcheck clang clang-tidy llvm libclang-rt-14-dev shellcheck mandoc acpica-tools
 	python3 python3-pytest python3-pytest-xdist python3-pytest-timeout"
+
+bench_packages="qemu-system-x86 seabios"
 
 say() { printf '%4d s  %s\n' $((SECONDS - start)) "$*"; }
 
@@ -48,12 +51,12 @@ apt_update()
 	updated=1
 }
 
+# setup_packages PACKAGE...
 setup_packages()
 {
 	local want
 
-	# shellcheck disable=SC2086 # a list
-	want=$(missing $packages)
+	want=$(missing "$@")
 	[ -n "$want" ] || { say "packages: present"; return 0; }
 	apt_update
 	say "installing ${want//$'\n'/ }"
@@ -130,12 +133,14 @@ setup_bochs()
 mkdir -p "$cache"
 exec 9>"$cache/lock"
 flock 9
+# shellcheck disable=SC2086 # lists
 case ${1:-all} in
-all) setup_packages; setup_kernel 6.1; setup_kernel 6.12; setup_bochs ;;
-packages) setup_packages ;;
+all) setup_packages $packages; setup_kernel 6.1; setup_kernel 6.12; setup_bochs ;;
+packages) setup_packages $packages ;;
+bench) setup_packages $bench_packages ;;
 kernels) setup_kernel 6.1; setup_kernel 6.12 ;;
 bochs) setup_bochs ;;
 bochs-key) bochs_key; exit 0 ;;
-*) die "usage: setup.sh [all|packages|kernels|bochs]" ;;
+*) die "usage: setup.sh [all|packages|kernels|bochs|bench]" ;;
 esac
 say "set-up done"

@@ -1,25 +1,32 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
-#   make bench-launch [KERNEL=6.12] [MODEL=…]   what launch, leave and running above the monitor cost
-#   make bench-user [KERNEL=6.12]               native, service and user partition, and the user's exits one by one
-#   make bench                                  both
+#   make bench [KERNEL=6.12] [MODEL=…] [JSON=1]   native, service, user partition and a guest of KVM side by side: the
+#                                table, and what moved by more than 2 % since the saved figures
+#   make bench SAVE=1            the same; saves the figures, the table in docs/performance.md and the charts
+#   make bench-launch            what launch, leave and running above the monitor cost
+#   make bench-pack              the program for a PC with VT-x, with instructions: build/avmm-bench.tar.gz
 #
-# Tables go to tests/bench/results/.
+# Saved figures are in tests/bench/results/.
 
-.PHONY: bench bench-build bench-launch bench-user
-bench: bench-launch
-	@+$(AVMM_MAKE) bench-user
+BENCH_PYTHON := PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=tests/lab /usr/bin/python3
 
+.PHONY: bench bench-build bench-launch bench-pack
 bench-build: lab-build
+	@bash scripts/setup.sh bench
 	@+$(AVMM_MAKE) -s -C tests/lab/programs
+	@+$(AVMM_MAKE) -s -C tests/bench/program
 	@+$(AVMM_MAKE) -s -C tests/bench/guest
 	@mkdir -p $(BUILD)/$(lab-version)/bench
 	@cp -au tests/bench/modules/. $(BUILD)/$(lab-version)/bench
 	@+$(AVMM_MAKE) -s -C /usr/src/linux-headers-$(lab-version) M=$(BUILD)/$(lab-version)/bench \
 		AVMM_INCLUDE=$(ROOT)/include modules >/dev/null
 
-bench-launch: bench-build
-	@$(LAB_PYTHON) tests/bench/launch.py --kernel $(lab-kernel) $(if $(MODEL),--model $(MODEL))
+bench: bench-build
+	@$(BENCH_PYTHON) tests/bench/bench.py --kernel $(lab-kernel) $(if $(MODEL),--model $(MODEL)) $(if $(JSON),--json) \
+		$(if $(SAVE),--save)
 
-bench-user: bench-build
-	@$(LAB_PYTHON) tests/bench/user.py --kernel $(lab-kernel)
+bench-launch: bench-build
+	@$(BENCH_PYTHON) tests/bench/launch.py --kernel $(lab-kernel) $(if $(MODEL),--model $(MODEL))
+
+bench-pack:
+	@bash tests/bench/pack.sh $(BUILD)/avmm-bench.tar.gz

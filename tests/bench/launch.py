@@ -18,6 +18,7 @@ from lab import Machine, avmm, paths, payload
 RESULTS = Path(__file__).resolve().parent / 'results'
 FIRST_KERNEL = '6.1'
 FAULT_MIB = 16
+ROWS = 'fault-first,cpuid,syscall,fault-recycled,fork,sleep'
 ROUNDS, SINGLES = 10, 200       # of single operations, with and without the monitor in turn
 
 # (name, unit, goal or None: the issue's)
@@ -44,15 +45,15 @@ def image_sizes(version):
 
 
 def userspace(m):
-    """{operation: (median, least)} by the cost program."""
-    text = m.run(f'cost -m {FAULT_MIB}', timeout=900).output
+    """{operation: (median, least)} by the benchmark program."""
+    text = m.run(f'bench -m {FAULT_MIB} -o {ROWS}', timeout=900).output
     return {name: (float(median), float(least))
             for name, median, least in re.findall(r'^(\S+) median (\S+) min (\S+)', text, re.M)}
 
 
 def singles(m):
     """{operation: (least, most frequent count of ticks)} of operations done one at a time."""
-    text = m.run(f'cost -s {SINGLES}', timeout=900).output
+    text = m.run(f'bench -s {SINGLES} -o syscall,fault-recycled,fork,sleep', timeout=900).output
     return {name: (int(least), int(frequent))
             for name, least, frequent in re.findall(r'^(\S+) least (\d+) times \d+ frequent (\d+)', text, re.M)}
 
@@ -152,7 +153,8 @@ def main():
     o = options()
     version = paths.kernel_version(o.kernel)
     module = paths.BUILD / version / 'bench/avmm_bench.ko'
-    root = payload.build(o.kernel, paths.LOGS / 'bench-launch.payload', extra=[('/root/avmm_bench.ko', module)])
+    extra = [('/root/avmm_bench.ko', module), ('/usr/local/bin/bench', paths.BUILD / 'tests/bench/bench')]
+    root = payload.build(o.kernel, paths.LOGS / 'bench-launch.payload', extra=extra)
     git = ['git', 'describe', '--always', '--dirty', '--abbrev=12']
     commit = subprocess.run(git, cwd=paths.TOP, stdout=subprocess.PIPE, text=True).stdout.strip()
     command = 'make bench-launch' + (f' KERNEL={o.kernel}' if o.kernel != FIRST_KERNEL else '')

@@ -7,6 +7,9 @@
  *	cpuid	the instruction
  *	nmi	from the write that sends an NMI to this CPU until the handler of ours has been through
  *	rdtsc	two readings in a row, which is contained in all the others
+ *	in	port 80h, which nobody drives
+ *	cr8wr	0 to CR8
+ *	ptemod	a page table entry of the kernel written, and its translation dropped by INVLPG
  *	port	the ACPI timer
  *	hpet	the HPET's counter
  *	timer	the local APIC's timer is set again to what it is set to
@@ -15,6 +18,8 @@
  *
  *	timer-busy	while this CPU waits in a loop
  *	timer-idle	while the one who waits sleeps, and whoever else wants the CPU has it
+ *
+ * With only=NAME repeat=N it does N operations of one of the first kind instead, for those who count exits.
  */
 #include <linux/acpi.h>
 #include <linux/completion.h>
@@ -23,9 +28,11 @@
 #include <linux/module.h>
 #include <linux/smp.h>
 #include <linux/sort.h>
+#include <linux/vmalloc.h>
 #include <asm/apic.h>
 #include <asm/msr.h>
 #include <asm/nmi.h>
+#include <asm/pgtable.h>
 #include <asm/processor.h>
 #include <avmm/hypercall.h>
 
@@ -34,6 +41,11 @@
 #define HPET_ADDRESS	0xfed00000
 #define HPET_COUNTER	0xf0
 #define TIMER_NS	200000
+
+static char *only;
+module_param(only, charp, 0);
+static uint repeat;
+module_param(repeat, uint, 0);
 
 static int nmis_wanted, nmis_seen;
 
@@ -78,6 +90,25 @@ static void do_nmi(void)
 static void __iomem *hpet;
 static u16 pm_timer;
 
+static void do_in(void)
+{
+	inb(0x80);
+}
+
+static void do_cr8wr(void)
+{
+	asm volatile("mov %0, %%cr8" : : "r"(0ul) : "memory");
+}
+
+static void *page;
+static pte_t *page_entry;
+
+static void do_ptemod(void)
+{
+	WRITE_ONCE(page_entry->pte, page_entry->pte ^ _PAGE_RW);
+	asm volatile("invlpg (%0)" : : "r"(page) : "memory");
+}
+
 static void do_port(void)
 {
 	inl(pm_timer);
@@ -96,12 +127,28 @@ static void do_timer(void)
 		apic_write(APIC_TMICT, apic_read(APIC_TMCCT));
 }
 
+static void repeat_operation(const char *name, void (*operation)(void))
+{
+	uint i;
+
+	for (i = 0; i < repeat; i++) {
+		operation();
+		cond_resched();
+	}
+	pr_info("avmm_bench: %s did %u\n", name, repeat);
+}
+
 static void measure(const char *name, void (*operation)(void))
 {
 	u64 least = U64_MAX, most = 0;
 	unsigned long flags;
 	int i;
 
+	if (only) {
+		if (!strcmp(only, name))
+			repeat_operation(name, operation);
+		return;
+	}
 	local_irq_save(flags);
 	for (i = 0; i < ROUNDS; i++) {
 		u64 start = rdtsc(), ticks;
@@ -141,6 +188,8 @@ static void measure_latency(const char *name, bool busy)
 	static u64 samples[ROUNDS];
 	int i;
 
+	if (only)
+		return;
 	hrtimer_init(&latency.timer, CLOCK_MONOTONIC, HRTIMER_MODE_ABS_HARD);
 	latency.timer.function = on_timer;
 	for (i = 0; i < ROUNDS; i++) {
@@ -169,6 +218,23 @@ static bool above_monitor(void)
 	return !boot_cpu_has(X86_FEATURE_HYPERVISOR) && cpuid_ebx(AVMM_SIGNATURE_LEAF) == 0x4d4d5641;	/* "AVMM" */
 }
 
+static int measure_memory(void)
+{
+	unsigned int level;
+
+	page = vmalloc(PAGE_SIZE);
+	hpet = ioremap(HPET_ADDRESS, PAGE_SIZE);
+	page_entry = page ? lookup_address((unsigned long)page, &level) : NULL;
+	if (hpet && page_entry && level == PG_LEVEL_4K) {
+		measure("hpet", do_hpet);
+		measure("ptemod", do_ptemod);
+	}
+	if (hpet)
+		iounmap(hpet);
+	vfree(page);
+	return hpet && page_entry ? 0 : -ENOMEM;
+}
+
 static int __init bench_init(void)
 {
 	int err = register_nmi_handler(NMI_LOCAL, on_nmi, 0, "avmm_bench");
@@ -183,13 +249,13 @@ static int __init bench_init(void)
 		measure("nmi", do_nmi);
 	unregister_nmi_handler(NMI_LOCAL, "avmm_bench");
 	pm_timer = acpi_gbl_FADT.xpm_timer_block.address;
-	hpet = ioremap(HPET_ADDRESS, PAGE_SIZE);
-	if (!hpet)
-		return -ENOMEM;
+	measure("in", do_in);
+	measure("cr8wr", do_cr8wr);
 	measure("port", do_port);
-	measure("hpet", do_hpet);
+	err = measure_memory();
+	if (err)
+		return err;
 	measure("timer", do_timer);
-	iounmap(hpet);
 	measure_latency("timer-busy", true);
 	measure_latency("timer-idle", false);
 	return -EAGAIN;

@@ -128,14 +128,15 @@ class Emulator:
 
     def _files(self, payload):
         self.run.mkdir(parents=True, exist_ok=True)
-        for stale in ('serial.log', 'bochs.log', 'stdout.log'):
+        for stale in ('serial.log', 'bochs.log', 'stdout.log', 'disk.img.lock'):
             (self.run / stale).unlink(missing_ok=True)
         self.payload_used = image.payload_cd(payload, self.run / 'payload.cd')
 
-    def cold(self, payload=None):
+    def cold(self, payload=None, boot=None):
+        """Start from power-on. BOOT: another (kernel, initramfs, command line) than the shape's."""
         self._files(payload)
         shape = self.shape
-        image.boot_cd(shape, self.run / 'boot.iso')
+        image.boot_cd(*(boot or (*image.base(shape.kernel), shape.full_cmdline())), self.run / 'boot.iso')
         if shape.feature_control is not None:
             image.bios(shape.feature_control, self.run / 'bios.bin')
         if shape.msrs:

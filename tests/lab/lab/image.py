@@ -94,9 +94,8 @@ def base(series):
     return kernel, final / 'initramfs'
 
 
-def boot_cd(shape, out):
-    """An ISO that boots SHAPE's kernel through isolinux."""
-    kernel, initramfs = base(shape.kernel)
+def boot_cd(kernel, initramfs, cmdline, out):
+    """An ISO that boots KERNEL through isolinux."""
     with tempfile.TemporaryDirectory() as tmp:
         tree = Path(tmp)
         for src in ('/usr/lib/ISOLINUX/isolinux.bin', '/usr/lib/syslinux/modules/bios/ldlinux.c32'):
@@ -104,7 +103,7 @@ def boot_cd(shape, out):
         os.symlink(kernel, tree / 'vmlinuz')
         os.symlink(initramfs, tree / 'initrd')
         (tree / 'isolinux.cfg').write_text(f'default l\nprompt 0\ntimeout 0\nlabel l\nkernel vmlinuz\n'
-                                           f'append initrd=initrd {shape.full_cmdline()}\n')
+                                           f'append initrd=initrd {cmdline}\n')
         subprocess.run(['xorriso', '-as', 'mkisofs', '-quiet', '-f', '-o', out, '-b', 'isolinux.bin', '-c', 'boot.cat',
                         '-no-emul-boot', '-boot-load-size', '4', '-boot-info-table', tree],
                        check=True, stderr=subprocess.DEVNULL)

@@ -42,21 +42,23 @@ def guest_program(name):
     return out
 
 
-def build(series, root, debug=False, extra=()):
-    """Fill ROOT for a kernel series; DEBUG: /root/avmm.ko is the debug build. EXTRA: (guest path, file) pairs."""
+def build(series, root, debug=False, extra=(), tests=True):
+    """Fill ROOT for a kernel series; DEBUG: /root/avmm.ko is the debug build. EXTRA: (guest path, file) pairs. Not TESTS:
+    without debug build, test modules and load programs.
+    """
     root = Path(root)
     shutil.rmtree(root, ignore_errors=True)
     (root / 'root').mkdir(parents=True)
     version = paths.kernel_version(series)
     release, checked = paths.BUILD / version, paths.BUILD / f'{version}-debug'
     for source, dest in ((checked if debug else release, 'root'), (checked, 'root/debug')):
-        if (source / 'avmm.ko').exists():
+        if (source / 'avmm.ko').exists() and (tests or dest == 'root'):
             _module(source / 'avmm.ko', root / dest / 'avmm.ko')
-    for source in sorted((release / 'tests').glob('*.ko')):
+    for source in sorted((release / 'tests').glob('*.ko')) if tests else ():
         _module(source, root / 'root/tests' / source.name)
     if (paths.BUILD / 'avmmctl').exists():
         program(paths.BUILD / 'avmmctl', root, '/usr/bin/avmmctl')
-    for source in sorted((paths.BUILD / 'tests/bin').glob('*')):
+    for source in sorted((paths.BUILD / 'tests/bin').glob('*')) if tests else ():
         if source.is_file():
             program(source, root, f'/usr/local/bin/{source.name}')
     for dest, source in extra:

@@ -33,19 +33,19 @@ def _programs():
     return sorted(p for p in (paths.BUILD / 'tests/bin').glob('*') if p.is_file())
 
 
-def _module(series, name):
+def module_bytes(series, name):
     found, = (paths.KERNELS / series / 'lib/modules' / paths.kernel_version(series) / 'kernel').glob(f'{name}*')
     data = found.read_bytes()
     return lzma.decompress(data) if found.suffix == '.xz' else data
 
 
-def _disk_modules(series):
-    """In the order of loading."""
+def module_order(series, names):
+    """Files of the modules NAMES and of all that they need, in the order of loading."""
     root = paths.KERNELS / series / 'lib/modules' / paths.kernel_version(series)
     order = []
     for line in (root / 'modules.dep').read_text().splitlines():
         name, _, needs = line.partition(':')
-        if name.split('/')[-1].split('.')[0] in DISK_MODULES:
+        if name.split('/')[-1].split('.')[0] in names:
             order += [n for n in [*reversed(needs.split()), name] if n not in order]
     return [n.removeprefix('kernel/').split('.ko')[0] + '.ko' for n in order]
 
@@ -57,9 +57,9 @@ def _fill(series, root, disk):
     shutil.copy(GUEST / 'init', root / 'init')
     (root / 'init').chmod(0o755)
     for name in MODULES:
-        (root / 'modules' / Path(name).name).write_bytes(_module(series, name))
-    for n, name in enumerate(_disk_modules(series) if disk else []):
-        (root / 'modules/disk' / f'{n:02}-{Path(name).name}').write_bytes(_module(series, name))
+        (root / 'modules' / Path(name).name).write_bytes(module_bytes(series, name))
+    for n, name in enumerate(module_order(series, DISK_MODULES) if disk else []):
+        (root / 'modules/disk' / f'{n:02}-{Path(name).name}').write_bytes(module_bytes(series, name))
     for program in _programs():
         shutil.copy(program, root / 'usr/local/bin' / program.name)
 
@@ -174,13 +174,15 @@ class User(Shell):
         self.attach()
         return self.wait_up()
 
-    def run(self, command, timeout=60, check=True):
-        """As Machine.run(), in the user partition. TIMEOUT is the emulator's CPU time for both."""
+    def run(self, command, timeout=60, check=True, poll=0.05):
+        """As Machine.run(), in the user partition. TIMEOUT is the emulator's CPU time for both, POLL in seconds of the
+        machine's time how often it looks for the end.
+        """
         self._number += 1
         n = self._number
         text = base64.b64encode(f'{PRELUDE}\n{command}\n'.encode()).decode()
         loop = (f': >{OUT}; echo {n} {text} >{IN}\n'
-                f"until grep -q '>{n}:[0-9]*]' {OUT}; do kill -0 $(cat {PID}) || exit 1; sleep 0.05; done\ncat {OUT}")
+                f"until grep -q '>{n}:[0-9]*]' {OUT}; do kill -0 $(cat {PID}) || exit 1; sleep {poll}; done\ncat {OUT}")
         answer = self.machine.run(loop, timeout=timeout, check=False)
         match = re.search(rf'\[{n}<(.*)>{n}:(\d+)\]', answer.output, re.S)
         if not answer or not match:

@@ -22,6 +22,7 @@ from lab import Machine, avmm, emulator, paths, payload, user
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / 'results'
 DOCS = paths.TOP / 'docs'
+LATEST = paths.BUILD / 'bench-latest.json'
 FIRST_KERNEL = '6.1'
 FIRST_MIB = 16
 EXITS_INI = '[partition]\nmemory = 64M\nkernel = /root/exits\n'
@@ -144,6 +145,12 @@ def take(figures, place, o):
     if place.exits() is not None and not o.no_exits:
         say(f'{place.name}: exits')
         figures['exits'][place.name] = exits(place, figures['instructions'][place.name])
+    keep(figures)
+
+
+def keep(figures):
+    """What there is so far, should a later place fail."""
+    LATEST.write_text(json.dumps(figures, indent=1) + '\n')
 
 
 # -- what only some places have
@@ -268,6 +275,7 @@ def take_kvm(m, o, figures):
         guest.count_exits(True)
         figures['exits']['kvm'] = exits(guest, figures['instructions']['kvm'])
         guest.count_exits(False)
+    keep(figures)
     figures['other']['interrupt of the host while a guest of KVM computes, until its handler'] = \
         wake(native, places.Native(m), guest)
     if not o.no_exits:
@@ -364,8 +372,7 @@ def main():
         return 1 if found else 0
     figures = run(o, *build(o))
     out = RESULTS / ('bench.json' if o.kernel == FIRST_KERNEL else f'bench-{o.kernel}.json')
-    latest = paths.BUILD / 'bench-latest.json'
-    latest.write_text(json.dumps(figures, indent=1) + '\n')
+    keep(figures)
     print(json.dumps(figures, indent=1) if o.json else table.text(figures, costs))
     if out.exists():
         print(table.moved_text(table.moved(json.loads(out.read_text()), figures)), file=sys.stderr if o.json else sys.stdout)

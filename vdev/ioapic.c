@@ -80,12 +80,13 @@ void ioapic_eoi(struct ioapic *ioapic, u8 vector)
 		pin = (u32)__builtin_ctz(pins);
 		if ((u8)ioapic->entry[pin] != vector)
 			continue;
+		/* first, so that a line that falls by it is not sent again */
+		if (ioapic->config.watched >> pin & 1 && ioapic->config.ack)
+			ioapic->config.ack(ioapic->config.ctx, pin);
 		if (ioapic->entry[pin] & ENTRY_REMOTE_IRR) {
 			end_service(ioapic, pin);
 			send_level(ioapic, pin);
 		}
-		if (ioapic->config.watched >> pin & 1 && ioapic->config.ack)
-			ioapic->config.ack(ioapic->config.ctx, pin);
 	}
 }
 

@@ -213,6 +213,11 @@ static void host_written(struct pci *pci, void *ctx, unsigned int offset, unsign
 	host_report_pam(pci, false);
 }
 
+static unsigned int isa_pirq(u8 devfn, unsigned int pin0)
+{
+	return ((devfn >> 3) + pin0 + 3) % PCI_PIRQS;
+}
+
 /* PIRQs that are up, a bit each. */
 static u32 isa_pirqs(const struct pci *pci)
 {
@@ -222,7 +227,7 @@ static u32 isa_pirqs(const struct pci *pci)
 	for (i = 0; i < pci->count; i++)
 		for (pin = 0; pin < 4; pin++)
 			if (pci->function[i].intx >> pin & 1)
-				pirqs |= 1u << ((pci->function[i].devfn >> 3) + pin + 3) % PCI_PIRQS;
+				pirqs |= 1u << isa_pirq(pci->function[i].devfn, pin);
 	return pirqs;
 }
 
@@ -258,6 +263,13 @@ void pci_set_intx(struct pci *pci, u8 devfn, unsigned int pin, bool level)
 		return;
 	fn->intx = level ? fn->intx | bit : fn->intx & (u8)~bit;
 	isa_update_irqs(pci);
+}
+
+unsigned int pci_intx_irq(struct pci *pci, u8 devfn, unsigned int pin)
+{
+	u8 route = pci_find(pci, PCI_DEV_ISA)->config[ISA_PIRQ + isa_pirq(devfn, (pin - 1) & 3)];
+
+	return route & PIRQ_OFF ? PCI_NO_IRQ : route & 15;
 }
 
 static void pm_report_bases(struct pci *pci, bool always)

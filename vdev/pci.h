@@ -20,6 +20,7 @@
 
 #define PCI_FUNCTIONS	16	/* functions on bus 0, the chip set's included */
 #define PCI_PIRQS	4
+#define PCI_NO_IRQ	256u
 #define PCI_PAMS	13
 
 #define PCI_DEVFN(dev, fn)	((dev) << 3 | (fn))
@@ -96,6 +97,8 @@ bool pci_add(struct pci *pci, u8 devfn, const struct pci_model *model, void *ctx
 
 /* A function's interrupt pin, 1 to 4 (INTA to INTD): PIRQ (dev + pin - 2) mod 4, as in QEMU's DSDT. Wired OR. */
 void pci_set_intx(struct pci *pci, u8 devfn, unsigned int pin, bool level);
+/* The IRQ that this pin is routed to now; PCI_NO_IRQ: none. */
+unsigned int pci_intx_irq(struct pci *pci, u8 devfn, unsigned int pin);
 
 /*
  * Configuration accesses as from the ports: address as in CF8h, offset + size at most 4. Any other bus than 0 and

@@ -8,11 +8,14 @@ static struct lapics all;
 static struct ioapic ioapic;
 static struct bus bus;
 static u32 acks[IOAPIC_PINS];
+static bool lower_at_ack;
 
 static void ack(void *ctx, u32 pin)
 {
 	(void)ctx;
 	acks[pin]++;
+	if (lower_at_ack)
+		ioapic_set_line(&ioapic, pin, false);
 }
 
 static void init(bool has_eoi_register, u32 watched)
@@ -24,6 +27,7 @@ static void init(bool has_eoi_register, u32 watched)
 	lapics_init(&all, 4);
 	lapics_enable(&all);
 	memset(acks, 0, sizeof(acks));
+	lower_at_ack = false;
 	ioapic_init(&ioapic, &config);
 	bus_init(&bus);
 	assert_true(bus_map(&bus, IOAPIC_BASE, ioapic_rows, IOAPIC_ROWS, &ioapic));
@@ -254,6 +258,22 @@ static void nobody_takes_it(void **state)
 	assert_int_equal(serve(1), 0x40);
 }
 
+/* A line that falls by the acknowledgement has said all: the guest gets no second interrupt. */
+static void watched_levels(void **state)
+{
+	(void)state;
+	init(false, 1 << 11);
+	program(11, 0x8041, 0);
+	ioapic_set_line(&ioapic, 11, true);
+	assert_int_equal(serve(0), 0x41);
+	assert_int_equal(acks[11], 1);
+	assert_int_equal(serve(0), 0x41);		/* still up */
+	lower_at_ack = true;
+	assert_int_equal(serve(0), 0x41);
+	assert_int_equal(serve(0), LAPIC_NONE);
+	assert_int_equal(acks[11], 3);
+}
+
 static void watched_edges(void **state)
 {
 	(void)state;
@@ -311,6 +331,7 @@ int main(void)
 		cmocka_unit_test_setup(eoi_register, start),
 		cmocka_unit_test_setup(delivery_modes, start),
 		cmocka_unit_test_setup(nobody_takes_it, start),
+		cmocka_unit_test_setup(watched_levels, start),
 		cmocka_unit_test_setup(watched_edges, start),
 		cmocka_unit_test_setup(random_levels, start),
 	};

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A direct-access device, as avmm.ko hands it to the monitor before the user partition starts: the page that
+ * AVMM_HC_PARTITION_DEVICE points to. The monitor checks a copy. Configuration space is a snapshot: the monitor never
+ * touches the machine's CF8h and CFCh, which are Linux's.
+ */
+#ifndef AVMM_DEVICE_H
+#define AVMM_DEVICE_H
+
+#include <avmm/types.h>
+
+#define AVMM_MAX_DEVICES	8
+#define AVMM_DEVICE_BARS	6
+#define AVMM_DEVICE_CONFIG	256
+
+/* Of struct avmm_device_bar. */
+#define AVMM_BAR_IO		(1u << 0)
+#define AVMM_BAR_64		(1u << 1)	/* takes the next register, too */
+#define AVMM_BAR_PREFETCH	(1u << 2)
+
+/* Of struct avmm_device. */
+#define AVMM_DEVICE_PRESET	(1u << 0)	/* BARs begin at the machine's addresses, as if firmware had put them there */
+#define AVMM_DEVICE_MASTER	(1u << 1)	/* bus mastering is on while the partition runs: it may do DMA */
+#define AVMM_DEVICE_MSI		(1u << 2)	/* the module relays its message-signalled interrupts */
+
+struct avmm_device_bar {
+	u64 base;		/* the machine's */
+	u64 size;		/* a power of two; 0: there is none */
+	u32 flags;
+	u32 zero;
+};
+
+struct avmm_device {
+	u32 number;		/* below AVMM_MAX_DEVICES; of AVMM_HC_DEVICE_INTERRUPT and of the shared page */
+	u32 address;		/* bus << 8 | device << 3 | function, for the log */
+	u32 guest_devfn;	/* where the guest finds it, on bus 0 */
+	u32 flags;
+	struct avmm_device_bar bar[AVMM_DEVICE_BARS];
+	u8 config[AVMM_DEVICE_CONFIG];
+};
+
+/* Of a device, in struct avmm_partition_page; written by the monitor. Everything counts since the start. */
+struct avmm_device_counts {
+	u32 raised;		/* interrupts that the module relayed */
+	u32 acked;		/* … that the guest has finished: the module lets the line interrupt again */
+	u32 refused;		/* plans in which an enabled BAR lay where it must not, and was not mapped */
+	u32 forwarded;		/* port accesses that the monitor did for the guest */
+};
+
+#endif

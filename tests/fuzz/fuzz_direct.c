@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Direct-access devices with any description, and a guest that writes anything to their configuration space. After each
+ * write the BARs are planned and mapped as the monitor does it. Asserted: identity never changes, bus mastering is never
+ * on without permission, no BAR lies on what is reserved or on another one, and the guest's EPT maps its RAM and the
+ * BARs of its devices to the machine's, and nothing else (ept_check()).
+ */
+#include <assert.h>
+#include <stdint.h>
+
+#include "direct_unit.h"
+#include "ept-shadow/mtrr.h"
+#include "ept_supplier.h"
+#include "vdev/bars.h"
+
+#define DEVICES		2
+#define BARS		(DEVICES * AVMM_DEVICE_BARS)
+#define RAM		(64ull << 20)
+#define RAM_AT		(8ull << 30)	/* of the machine */
+#define MONITOR		(32ull << 30)
+#define MAX_PAGES	4096u		/* larger BARs are planned, not mapped here */
+
+static struct supplier supplier;
+static struct ept ept;
+static struct pci pci;
+static struct direct direct[DEVICES];
+static u64 place[BARS];
+static unsigned int ndevices;
+
+static const struct bars_range memory[] = { { 0, RAM }, { 0xfec00000, 20u << 20 }, { 4ull << 30, 1ull << 30 } };
+static const struct bars_range board[] = { { 0, 0x400 }, { 0x600, 0x40 }, { 0xcf8, 8 } };
+static const struct bars_space space = { memory, 3, board, 3, 1ull << 39 };
+
+struct input {
+	const uint8_t *data;
+	size_t size;
+};
+
+static u32 take(struct input *in, unsigned int bytes)
+{
+	u32 value = 0;
+
+	while (bytes-- && in->size) {
+		value = value << 8 | *in->data++;
+		in->size--;
+	}
+	return value;
+}
+
+static void no_base(void *ctx, u16 base)
+{
+	(void)ctx, (void)base;
+}
+
+static void no_reset(void *ctx)
+{
+	(void)ctx;
+}
+
+/* A known device with some bytes changed; most inputs are one that is accepted. */
+static bool add(struct input *in)
+{
+	struct avmm_device device = take(in, 1) & 1 ? everything() : ne2000();
+	unsigned int changes = take(in, 1) % 16, i;
+
+	for (i = 0; i < changes; i++)
+		((u8 *)&device)[take(in, 2) % sizeof(device)] = (u8)take(in, 1);
+	device.guest_devfn = PCI_DEVFN(4 + ndevices, 0);
+	for (i = 0; i < AVMM_DEVICE_BARS; i++)		/* the monitor has looked at this */
+		if (bars_overlap(device.bar[i].base, device.bar[i].size, MONITOR, 1ull << 30) ||
+		    (device.bar[i].base + device.bar[i].size) >> 39)
+			return false;
+	if (!direct_init(&direct[ndevices], &device))
+		return false;
+	assert(direct[ndevices].model.nregisters < DIRECT_REGISTERS);
+	return pci_add(&pci, (u8)device.guest_devfn, &direct[ndevices].model, &direct[ndevices]);
+}
+
+static bool in_memory(unsigned int bar)
+{
+	const struct avmm_device_bar *real = &direct[bar / AVMM_DEVICE_BARS].device.bar[bar % AVMM_DEVICE_BARS];
+
+	return !(real->flags & AVMM_BAR_IO) && real->size <= MAX_PAGES * AVMM_PAGE_SIZE;
+}
+
+static void map(const struct bars_bar *bars)
+{
+	unsigned int i;
+
+	for (i = 0; i < ndevices * AVMM_DEVICE_BARS; i++)
+		if (place[i] != bars[i].place && place[i] != BARS_NOWHERE && in_memory(i))
+			assert(!ept_unmap(&ept, place[i], bars[i].size));
+	for (i = 0; i < ndevices * AVMM_DEVICE_BARS; i++) {
+		u64 real = direct[i / AVMM_DEVICE_BARS].device.bar[i % AVMM_DEVICE_BARS].base;
+
+		if (place[i] != bars[i].place && bars[i].place != BARS_NOWHERE && in_memory(i) &&
+		    ept_map(&ept, bars[i].place, real, bars[i].size, EPT_RWX, MTRR_UC))
+			place[i] = BARS_NOWHERE;	/* no table is left */
+		else
+			place[i] = bars[i].place;
+	}
+}
+
+static void check(const struct bars_bar *bars, unsigned int n)
+{
+	struct ept_rule rules[2 + BARS] = { { MONITOR, 1ull << 30, 0 }, { RAM_AT, RAM, EPT_RWX } };
+	unsigned int i, k;
+
+	for (i = 0; i < n; i++) {
+		const struct avmm_device_bar *real = &direct[i / AVMM_DEVICE_BARS].device.bar[i % AVMM_DEVICE_BARS];
+
+		rules[2 + i] = (struct ept_rule){ real->base, bars[i].size, EPT_RWX };
+		if (real->flags & AVMM_BAR_IO)
+			rules[2 + i].size = 0;
+		if (bars[i].place == BARS_NOWHERE)
+			continue;
+		assert(bars[i].enabled && bars[i].place == bars[i].base);
+		for (k = 0; k < 3; k++) {
+			const struct bars_range *r = bars[i].io ? &board[k] : &memory[k];
+
+			assert(!bars_overlap(bars[i].place, bars[i].size, r->base, r->size));
+		}
+		for (k = 0; k < i; k++)
+			assert(bars[k].place == BARS_NOWHERE || bars[k].io != bars[i].io ||
+			       !bars_overlap(bars[i].place, bars[i].size, bars[k].place, bars[k].size));
+	}
+	assert(ept_check(&ept, rules, 2 + n, 0) == EPT_CLEAN);
+}
+
+static void plan(void)
+{
+	struct bars_bar bars[BARS];
+	unsigned int n, i;
+
+	for (n = 0; n < ndevices; n++)
+		for (i = 0; i < AVMM_DEVICE_BARS; i++)
+			bars[n * AVMM_DEVICE_BARS + i] = (struct bars_bar){
+				.base = direct_bar_base(&direct[n], &pci, i),
+				.size = direct_bar_size(&direct[n], i),
+				.io = direct[n].device.bar[i].flags & AVMM_BAR_IO,
+				.enabled = direct_bar_enabled(&direct[n], &pci, i),
+			};
+	bars_plan(bars, ndevices * AVMM_DEVICE_BARS, &space);
+	map(bars);
+	check(bars, ndevices * AVMM_DEVICE_BARS);
+}
+
+static void access_config(struct input *in)
+{
+	const struct direct *d = &direct[take(in, 1) % ndevices];
+	unsigned int size = 1u << take(in, 1) % 3, offset = take(in, 1) & ~(size - 1);
+	struct direct_message message;
+
+	guest_set(d, &pci, offset, size, take(in, size));
+	assert(guest_get(d, &pci, 0, 1) == d->device.config[0] && guest_get(d, &pci, 9, 1) == d->device.config[9]);
+	assert(d->device.flags & AVMM_DEVICE_MASTER || !(guest_get(d, &pci, 4, 2) & 4));
+	if (direct_msi(d, &pci, offset, &message))
+		assert(d->device.flags & AVMM_DEVICE_MSI);
+	plan();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const struct pci_ops ops = { .pm_base = no_base, .reset = no_reset };
+	struct vdev_irq irq = { 0 };
+	struct input in = { data, size };
+	unsigned int i;
+
+	supplier_init(&supplier, &ept, MONITOR);
+	supplier.limit = 64;
+	assert(!ept_init(&ept) && !ept_map(&ept, 0, RAM_AT, RAM, EPT_RWX, MTRR_WB));
+	pci_init(&pci, &irq, &ops, 0x600);
+	for (i = 0; i < BARS; i++)
+		place[i] = BARS_NOWHERE;
+	for (i = ndevices = 0; i < DEVICES; i++)
+		ndevices += add(&in);
+	if (ndevices)
+		plan();
+	while (in.size && ndevices)
+		access_config(&in);
+	supplier_free(&supplier);
+	return 0;
+}

@@ -61,9 +61,13 @@ class Lab:
         self.machines = {}
         self.count = 0
 
-    def machine(self, fresh=False, debug=False, extra=(), start=True, checkpoint=True, guest=None, up=True, **shape):
-        """GUEST: with the files of a user partition whose kernel is of this series; UP: and it is up."""
-        which = repr((debug, extra, checkpoint, guest, up, sorted(shape.items())))
+    def machine(self, fresh=False, debug=False, extra=(), start=True, checkpoint=True, guest=None, up=True,
+                drivers=False, **shape):
+        """
+        GUEST: with the files of a user partition whose kernel is of this series; UP: and it is up; DRIVERS: for disks are
+        in its initramfs.
+        """
+        which = repr((debug, extra, checkpoint, guest, up, drivers, sorted(shape.items())))
         machine = self.machines.get(which)
         if machine and not fresh and not machine.broken and machine.emulator.alive():
             return machine
@@ -71,7 +75,7 @@ class Lab:
             machine.stop()
         self.count += 1
         name = f'{self.name}/{self.count}'
-        extra = (*extra, *(user.files(guest) if guest else ()))
+        extra = (*extra, *(user.files(guest, drivers) if guest else ()))
         root = payload.build(shape.get('kernel', '6.1'), paths.LOGS / name / 'payload', debug, extra)
         if guest and up:
             checkpoint = user.checkpoint(guest, root, shape)

@@ -16,7 +16,7 @@ import time
 
 import pytest
 
-from lab import paths
+from lab import avmm, paths
 
 MIB = 1 << 20
 SIZE = 32 * MIB
@@ -441,3 +441,62 @@ class TestNbdSoak:
         server.start()
         wait_state(m, 'connected')
         writer.finish(disk)
+
+
+class TestDisguised:
+    """The user partition's disk lies on the server."""
+    shape = {'kernel': '6.1', 'cpus': 1, 'guest': '6.12', 'up': False, 'drivers': True}
+
+    def begin(self, m, u, server, pieces=60):
+        if not m.run('lsmod | grep -q ^avmm', check=False):
+            avmm.launch(m)
+        assert connect(m, server)
+        u.boot(disks='[disk0]\nbacking = /dev/nbd0\n')
+        u.disk_drivers()
+        u.run(f'disk_check -d /dev/disk0 -n {pieces} >/tmp/check 2>&1 &')
+
+    def end(self, m, u, disk):
+        u.run('until grep disk_check /tmp/check; do sleep 0.2; done', timeout=900)
+        assert u.out('cat /tmp/check').startswith('disk_check ok')
+        assert not [w for w in u.out('dmesg').splitlines() if re.search(r'ata\d.*(exception|failed|timeout)|I/O error', w)]
+        u.run('sync; echo 3 >/proc/sys/vm/drop_caches')
+        theirs = u.out('sha256sum </dev/disk0', timeout=400).split()[0]
+        u.stop()
+        m.run('avmmctl nbd disconnect nbd0', timeout=240)
+        assert hashlib.sha256(disk.read_bytes()).hexdigest() == theirs
+
+    def test_server_killed_and_stopped_while_the_guest_writes(self, m, u, serve, disk):
+        server = serve('file', disk)
+        self.begin(m, u, server)
+        for pause in (0.1, 0.4):
+            server.kill()
+            time.sleep(pause)
+            server.start()
+            wait_state(m, 'connected')
+            m.run('sleep 1')
+        server.process.send_signal(signal.SIGSTOP)
+        m.run('sleep 5')
+        server.process.send_signal(signal.SIGCONT)
+        self.end(m, u, disk)
+
+    @pytest.mark.soak('disk-stalls')
+    @pytest.mark.parametrize('seconds', [45, 120])
+    def test_server_that_hangs_for_long(self, m, u, serve, disk, seconds):
+        server = serve('file', disk)
+        self.begin(m, u, server)
+        server.process.send_signal(signal.SIGSTOP)
+        m.run(f'sleep {seconds}', timeout=600)
+        assert 'disk0 (/dev/nbd0) has not answered' in u.status()['frozen']
+        server.process.send_signal(signal.SIGCONT)
+        self.end(m, u, disk)
+
+    @pytest.mark.soak('disk-stalls')
+    def test_another_image_freezes(self, m, u, serve, disk, tmp_path):
+        server = serve('file', disk)
+        self.begin(m, u, server)
+        server.restart('file', image(tmp_path / 'short', size=SIZE - MIB))
+        wait_state(m, 'refused')
+        m.run('sleep 60', timeout=600)
+        assert u.status()['frozen'] and status(m)['state'] == 'refused'
+        server.restart('file', disk)
+        self.end(m, u, disk)

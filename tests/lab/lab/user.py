@@ -113,10 +113,10 @@ def _tiny(name):
     return out
 
 
-def files(series):
-    """What the payload has to bring for a user partition with a stock kernel of SERIES."""
+def files(series, disk=False):
+    """What the payload has to bring for a user partition with a stock kernel of SERIES, and drivers for a DISK."""
     kernel = paths.KERNELS / series / 'boot' / f'vmlinuz-{paths.kernel_version(series)}'
-    return [('/root/vmlinuz', kernel), ('/root/initrd', initramfs(series)),
+    return [('/root/vmlinuz', kernel), ('/root/initrd', initramfs(series, disk)),
             *((f'/root/{name}', _tiny(name)) for name in TINY)]
 
 
@@ -163,11 +163,12 @@ class User(Shell):
         return output
 
     def disk_drivers(self, options=''):
-        """Of an initramfs with drivers for a disk; OPTIONS are libata's."""
+        """Of an initramfs with drivers for a disk; OPTIONS are libata's. Disks are /dev/disk0 to /dev/disk3 then."""
         self.run(f'for m in /modules/disk/*; do case $m in *libata*) o="{options}";; *) o=;; esac; '
                  'busybox insmod $m $o || exit 1; done; '
                  'for i in $(seq 100); do [ -e /sys/class/ata_port/ata2 ] && break; sleep 0.1; done; '
-                 'sleep 0.5', timeout=240)
+                 'sleep 0.5; for n in 0 1 2 3; do b=/sys/bus/scsi/devices/$((n / 2)):0:$((n % 2)):0/block; '
+                 '[ -d $b ] && ln -sf $(ls $b) /dev/disk$n; done; true', timeout=240)
 
     def boot(self, **keys):
         self.start(**keys)

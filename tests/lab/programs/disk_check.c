@@ -2,7 +2,7 @@
 /*
  * Writes pieces of random size (512 bytes to 1 MiB) at random places of a block device past the cache, reads them back,
  * and flushes now and then. At the end every sector that was written is read once more. Each sector says in itself
- * which one it is and how often it was written.
+ * which one it is and how often it was written. Or (-l) only reads or writes so many pieces of one size, for counting.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -20,7 +20,8 @@
 #define MOST	2048u	/* sectors in a piece */
 
 static const char *path;
-static u64 pieces = 100, seed = 1, most = MOST;
+static u64 pieces = 100, seed = 1, most = MOST, loops;
+static bool writes;
 static u32 *generation;
 static u8 *buffer;
 static u64 moved;
@@ -102,12 +103,24 @@ static void run(int fd, u64 sectors)
 		check_piece(fd, at, at + MOST < sectors ? MOST : (u32)(sectors - at));
 }
 
+static void count(int fd, u64 sectors)
+{
+	u64 i;
+
+	for (i = 0; i < loops; i++)
+		transfer(fd, writes, i * most % (sectors - most), (u32)most);
+}
+
 static void option(int letter, const char *value)
 {
 	if (letter == 'n')
 		pieces = lab_number(value, 1, 1000000);
 	else if (letter == 'r')
 		seed = lab_number(value, 1, 1000000);
+	else if (letter == 'l')
+		loops = lab_number(value, 1, 1000000);
+	else if (letter == 'w')
+		writes = true;
 	else if (letter == 'm')
 		most = lab_number(value, 1, MOST);
 	else
@@ -119,7 +132,8 @@ int main(int argc, char **argv)
 	u64 bytes;
 	int fd;
 
-	lab_start(argc, argv, "d:n:r:m:", option, "-d BLOCK-DEVICE [-n PIECES (100)] [-r SEED] [-m SECTORS]");
+	lab_start(argc, argv, "d:n:r:m:l:w", option,
+		  "-d BLOCK-DEVICE [-n PIECES (100)] [-r SEED] [-m SECTORS] [-l TIMES [-w]]");
 	if (!path)
 		lab_usage();
 	fd = open(path, O_RDWR | O_CLOEXEC | O_DIRECT);
@@ -129,7 +143,10 @@ int main(int argc, char **argv)
 	buffer = aligned_alloc(4096, MOST * SECTOR);
 	if (!generation || !buffer || bytes / SECTOR <= MOST)
 		lab_fail("no memory, or the disk is too small");
-	run(fd, bytes / SECTOR);
+	if (loops)
+		count(fd, bytes / SECTOR);
+	else
+		run(fd, bytes / SECTOR);
 	close(fd);
 	lab_ok("moved-kib %llu", (unsigned long long)moved / 1024);
 }

@@ -180,6 +180,18 @@ def test_disks_are_exported_read_only_and_not_by_http(full):
     assert (full.root / 'http/image/service/1/vmlinuz').read_text() == 'vmlinuz service'
 
 
+def test_a_disk_with_a_kernel_beside_it(full):
+    full.do('image', 'add', 'linux', full.linux('linux'))
+    full.file.write_text(full.file.read_text() + 'kernel = linux\ncmdline = root=/dev/sda1\n')
+    full.do('apply')
+    config = full.read('http/config/52-54-00-12-34-56.ini')
+    assert 'kernel = http://192.0.2.1/image/linux/1/vmlinuz\n' in config and 'cmdline = root=/dev/sda1\n' in config
+    assert 'backing = /dev/nbd0' in config and 'firmware' not in config
+    assert 'ada is configured' in full.refused('image', 'remove', 'linux', '1')
+    full.file.write_text(full.file.read_text().replace('kernel = linux', 'kernel = golden'))
+    assert 'image golden is a disk image, and has no kernel' in full.run('check').stdout
+
+
 def test_scripts_fit_both_firmwares(full):
     script = full.read('http/client/52-54-00-12-34-56.ipxe')
     assert 'initrd=initrd.img' in script and 'initrd --name initrd.img' in script     # UEFI finds it by name

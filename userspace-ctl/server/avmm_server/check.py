@@ -41,13 +41,13 @@ def _address(config):
 
 def _images(config, store, verify):
     for client in config.bootable():
-        for name, version in ((client.image, client.version), (client.service, client.service_version)):
+        for name, version in client.uses():
             where = f'[client {client.name}]' if client.name else '[defaults]'
             try:
                 number = store.resolve(name, version)
                 kind = store.manifest(name, number)['kind']
-                if name == client.service and kind != 'linux':
-                    yield f'{where}: service image {name} is a {kind} image'
+                if name in (client.service, client.kernel) and kind != 'linux':
+                    yield f'{where}: image {name} is a {kind} image, and has no kernel'
             except Problem as e:
                 yield f'{where}: {e}'
     for name in store.names() if verify else ():

@@ -143,7 +143,7 @@ class Server:
     def _users(self, name, number):
         """Who would get version NUMBER of image NAME at its next boot."""
         for c in [*self.config.clients, self.config.defaults]:
-            for image, version in ((c.image, c.version), (c.service, c.service_version)):
+            for image, version in c.uses():
                 if image == name and number == (self.store.current(name) if version == 'current' else int(version)):
                     yield c.name or 'defaults'
 

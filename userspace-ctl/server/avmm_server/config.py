@@ -131,9 +131,10 @@ DHCP = {'mode': choice('full', 'proxy', 'off'), 'interface': word, 'range': addr
         'router': address, 'dns': addresses, 'lease': lease}
 BOOT = {'service': name, 'menu_timeout': number(0, 3600), 'retry': number(1, 3600),
         'unknown': choice('refuse', 'boot')}
-CLIENT = {'image': name, 'version': version, 'service': name, 'service_version': version, 'memory': memory,
+CLIENT = {'image': name, 'version': version, 'kernel': name, 'kernel_version': version, 'service': name,
+          'service_version': version, 'memory': memory,
           'share': number(1, 99), 'cmdline': arguments, 'service_cmdline': arguments,
-          'on_power_off': choice(*POWER_OFF), 'overlay': overlay, 'bus': choice('ide', 'nvme'),
+          'on_power_off': choice(*POWER_OFF), 'overlay': overlay, 'bus': choice('ide'),
           'firmware': choice('seabios', 'ovmf'), 'console': boolean}
 ONLY_CLIENT = {'mac': mac, 'address': address}
 
@@ -165,6 +166,8 @@ class Client:
     address: object = None
     image: str = None
     version: str = 'current'
+    kernel: str = None          # a Linux image that boots instead of firmware
+    kernel_version: str = 'current'
     service: str = None
     service_version: str = 'current'
     memory: str = 'auto'
@@ -177,6 +180,13 @@ class Client:
     firmware: str = 'seabios'
     console: bool = True
     section: object = None
+
+    def uses(self):
+        """(image, version) of all that it boots."""
+        yield self.image, self.version
+        yield self.service, self.service_version
+        if self.kernel:
+            yield self.kernel, self.kernel_version
 
     def file_name(self):
         return self.mac.replace(':', '-') if self.mac else 'default'

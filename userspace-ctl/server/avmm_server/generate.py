@@ -186,18 +186,23 @@ def client_config(config, store, client):
     manifest = store.manifest(client.image, version)
     lines = ['[netboot]', f'name = {client.name or "unknown"}', f'image = {client.image}', f'version = {version}',
              f'on_power_off = {client.on_power_off}', f'console = {"yes" if client.console else "no"}']
-    partition, disk = [f'memory = {client.memory}'], []
+    kernel, disk = (client.image, version), []
     if manifest['kind'] == 'disk':
+        kernel = (client.kernel, store.resolve(client.kernel, client.kernel_version)) if client.kernel else None
         lines += [f'nbd0 = nbd://{config.address}:{config.nbd_port}/{export(client.image, version)}',
                   f'overlay0 = {client.overlay}']
-        partition += [f'firmware = {client.firmware}']
         disk = ['[disk0]', f'bus = {client.bus}', 'backing = /dev/nbd0']
-    else:
-        base = f'{config.url()}/image/{client.image}/{version}'
-        partition += [f'kernel = {base}/vmlinuz', f'initrd = {base}/initrd.img']
-        partition += [f'cmdline = {client.cmdline}'] if client.cmdline else []
-    lines += ['[partition]', *partition, '[shares]', f'user = {client.share}', *disk]
+    lines += ['[partition]', f'memory = {client.memory}', *_boot(config, client, kernel), '[shares]',
+              f'user = {client.share}', *disk]
     return _note(config, ';') + '\n'.join(lines) + '\n'
+
+
+def _boot(config, client, kernel):
+    if not kernel:
+        return [f'firmware = {client.firmware}']
+    base = f'{config.url()}/image/{kernel[0]}/{kernel[1]}'
+    words = [f'cmdline = {client.cmdline}'] if client.cmdline else []
+    return [f'kernel = {base}/vmlinuz', f'initrd = {base}/initrd.img', *words]
 
 
 # -- all of it

@@ -112,7 +112,7 @@ class Story:
         assert not trouble(u)
 
     def test_02_write_and_verify(self, m, u):
-        u.run('disk_check -d /dev/disk0 -n 60 & disk_check -d /dev/disk3 -n 20 -r 7 && wait $!', timeout=400)
+        u.run('disk_check -d /dev/disk0 -n 40 & disk_check -d /dev/disk3 -n 20 -r 7 && wait $!', timeout=400)
         assert sha(u, '/dev/disk0') == sha(m, '/dev/ram0')
         m.run('sync')
         assert sha(u, '/dev/disk3') == sha(m, '/tmp/disk3.img')
@@ -156,7 +156,7 @@ class Story:
 
     def test_07_freeze(self, m, u):
         m.run(f'export DM_DISABLE_UDEV=1; {SUSPENDED}')
-        u.run('disk_check -d /dev/disk0 -n 40 -r 3 >/tmp/check 2>&1 &')
+        u.run('disk_check -d /dev/disk0 -n 15 -r 3 >/tmp/check 2>&1 &')
         assert 'disk0 (/dev/dm-0) has not answered for' in wait_frozen(m, u)
         before = u.status()['guest_time']
         m.run('avmmctl pause; sleep 60; avmmctl resume', timeout=240)
@@ -173,7 +173,7 @@ class Story:
         """The guest gives up after a second of its own, stops the bus master and resets; then it tries again."""
         m.run(f'export DM_DISABLE_UDEV=1; {SUSPENDED}')
         u.run('for t in /sys/block/sd*/device/timeout; do echo 1 >$t; done; '
-              'disk_check -d /dev/disk0 -n 40 -r 9 >/tmp/check 2>&1 &')
+              'disk_check -d /dev/disk0 -n 15 -r 9 >/tmp/check 2>&1 &')
         wait_frozen(m, u)
         m.run('sleep 5; dmsetup resume d0')
         u.run('until grep disk_check /tmp/check; do sleep 0.2; done', timeout=400)
@@ -219,7 +219,6 @@ class TestDisk61(Story):
     shape = machine('6.1', '6.12', 1)
 
 
-@pytest.mark.soak('disk-2cpu')
 class TestDisk612(Story):
     shape = machine('6.12', '6.1', 2)
 

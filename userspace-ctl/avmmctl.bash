@@ -10,7 +10,7 @@ _avmmctl()
 	local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command='' i
 
 	for disk in --disk{0..3}; do
-		disks+=" $disk-bus $disk-backing $disk-cdrom $disk-readonly"
+		disks+=" $disk-bus $disk-backing $disk-cdrom $disk-readonly $disk-overlay $disk-overlay-size"
 	done
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		if [[ ${COMP_WORDS[i]} != -* ]]; then
@@ -21,11 +21,11 @@ _avmmctl()
 
 	case $previous in
 	--interval | --timeout | --count | --memory | --reserve | --cpus | --cmdline | --user | --service | --cap-user | \
-		--cap-service | --freeze-after)
+		--cap-service | --freeze-after | --disk?-overlay-size)
 		COMPREPLY=()
 		return
 		;;
-	--kernel | --initrd | --firmware | --disk?-backing)
+	--kernel | --initrd | --firmware | --disk?-backing | --disk?-overlay)
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		return
 		;;
@@ -62,7 +62,7 @@ _avmmctl()
 	console) mapfile -t COMPREPLY < <(compgen -W '--dump --follow --help' -- "$word") ;;
 	top) mapfile -t COMPREPLY < <(compgen -W '--interval --count --json --help' -- "$word") ;;
 	stats) mapfile -t COMPREPLY < <(compgen -W '--interval --cpu --json --help' -- "$word") ;;
-	disk) mapfile -t COMPREPLY < <(compgen -f -W 'list attach detach disk0 disk1 disk2 disk3 --json --help' -- "$word") ;;
+	disk) mapfile -t COMPREPLY < <(compgen -f -W 'list attach detach reset disk0 disk1 disk2 disk3 --json --help' -- "$word") ;;
 	nbd) mapfile -t COMPREPLY < <(compgen -W "connect disconnect status accept --help $(cd /dev && echo /dev/nbd[0-9]*)" \
 		-- "$word") ;;
 	log) mapfile -t COMPREPLY < <(compgen -W '--follow --json --help' -- "$word") ;;

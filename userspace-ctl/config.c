@@ -22,6 +22,8 @@
 #define DEFAULT_SERVICE	100u
 #define DEFAULT_FREEZE	10u
 #define FREEZE_MAX	86400u
+#define OVERLAY_MIN	(1ull << 20)
+#define OVERLAY_DEFAULT	(4ull << 30)
 #define FIRST_DISK	2		/* of the sections */
 #define SECTIONS	(FIRST_DISK + CONFIG_DISKS)
 
@@ -47,7 +49,10 @@ static bool set_flag(struct config *config, enum config_key key, const char *val
 	[KEY_DISKS + n * CONFIG_DISK_KEYS + DISK_BUS] = { "disk" #n, "bus", "disk" #n "-bus", set_bus }, \
 	[KEY_DISKS + n * CONFIG_DISK_KEYS + DISK_BACKING] = { "disk" #n, "backing", "disk" #n "-backing", set_text }, \
 	[KEY_DISKS + n * CONFIG_DISK_KEYS + DISK_CDROM] = { "disk" #n, "cdrom", "disk" #n "-cdrom", set_flag }, \
-	[KEY_DISKS + n * CONFIG_DISK_KEYS + DISK_READONLY] = { "disk" #n, "readonly", "disk" #n "-readonly", set_flag }
+	[KEY_DISKS + n * CONFIG_DISK_KEYS + DISK_READONLY] = { "disk" #n, "readonly", "disk" #n "-readonly", set_flag }, \
+	[KEY_DISKS + n * CONFIG_DISK_KEYS + DISK_OVERLAY] = { "disk" #n, "overlay", "disk" #n "-overlay", set_text }, \
+	[KEY_DISKS + n * CONFIG_DISK_KEYS + DISK_OVERLAY_SIZE] = { \
+		"disk" #n, "overlay_size", "disk" #n "-overlay-size", set_bytes }
 
 static const struct key keys[CONFIG_KEYS] = {
 	[KEY_MEMORY] = { "partition", "memory", "memory", set_bytes },
@@ -176,12 +181,24 @@ u32 config_percent(const char *text, u32 max)
 	return *end || permille > max * 10 ? 0 : permille;
 }
 
+static struct config_disk *disk_of(struct config *config, enum config_key key)
+{
+	return &config->disk[(key - KEY_DISKS) / CONFIG_DISK_KEYS];
+}
+
 static bool set_bytes(struct config *config, enum config_key key, const char *value)
 {
 	u64 bytes;
 
 	if (!config_bytes(value, &bytes))
 		return refuse_value(config, key, "a number of bytes is expected, as in 512M or 4G");
+	if (key >= KEY_DISKS) {
+		if (bytes < OVERLAY_MIN || bytes > MEMORY_MAX)
+			return refuse_value(config, key, "from 1M to 1T");
+		disk_of(config, key)->overlay_size = bytes;
+		disk_of(config, key)->present = true;
+		return true;
+	}
 	if (key == KEY_RESERVE) {
 		config->reserve = bytes;
 		return true;
@@ -241,11 +258,6 @@ static bool set_seconds(struct config *config, enum config_key key, const char *
 		return refuse_value(config, key, "seconds, from 0 (never) to %u", FREEZE_MAX);
 	config->freeze_after = (u32)seconds;
 	return true;
-}
-
-static struct config_disk *disk_of(struct config *config, enum config_key key)
-{
-	return &config->disk[(key - KEY_DISKS) / CONFIG_DISK_KEYS];
 }
 
 static bool set_bus(struct config *config, enum config_key key, const char *value)
@@ -494,10 +506,28 @@ static bool finish_boot(struct config *config)
 	return find_file(config, KEY_KERNEL) && (!config->from[KEY_INITRD] || find_file(config, KEY_INITRD));
 }
 
+static bool finish_overlay(struct config *config, unsigned int number)
+{
+	enum config_key overlay = config_disk_key(number, DISK_OVERLAY), size = config_disk_key(number, DISK_OVERLAY_SIZE);
+	struct config_disk *disk = &config->disk[number];
+
+	if (config->from[size] && !config->from[overlay])
+		return refuse_value(config, size, "there is no `overlay`");
+	if (!config->from[overlay])
+		return true;
+	if (disk->cdrom || disk->read_only)
+		return refuse_value(config, overlay, "nothing is written to a disk that is read-only");
+	if (!disk->overlay_size)
+		disk->overlay_size = OVERLAY_DEFAULT;
+	return !strcmp(config->text[overlay], "ram") || find_file(config, overlay);
+}
+
 static bool finish_disk(struct config *config, unsigned int number)
 {
 	enum config_key backing = config_disk_key(number, DISK_BACKING);
 
+	if (!finish_overlay(config, number))
+		return false;
 	if (config->from[backing])
 		return find_file(config, backing);
 	if (config->disk[number].present && !config->disk[number].cdrom)

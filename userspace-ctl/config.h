@@ -22,10 +22,10 @@ enum config_key {
 	KEY_CAP_SERVICE,
 	KEY_FREEZE_AFTER,
 	KEY_DISKS,			/* enum config_disk_key of disk0, of disk1, … */
-	CONFIG_KEYS = KEY_DISKS + 4 * 4
+	CONFIG_KEYS = KEY_DISKS + 4 * 6
 };
 
-enum config_disk_key { DISK_BUS, DISK_BACKING, DISK_CDROM, DISK_READONLY, CONFIG_DISK_KEYS };
+enum config_disk_key { DISK_BUS, DISK_BACKING, DISK_CDROM, DISK_READONLY, DISK_OVERLAY, DISK_OVERLAY_SIZE, CONFIG_DISK_KEYS };
 
 enum config_shared { SHARED_AUTO, SHARED_YES, SHARED_NO };
 
@@ -41,6 +41,7 @@ struct config_disk {
 	bool present;
 	bool cdrom;
 	bool read_only;
+	u64 overlay_size;		/* bytes */
 };
 
 struct config {

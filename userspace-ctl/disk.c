@@ -17,6 +17,7 @@
 #include "avmmctl.h"
 #include "disk.h"
 #include "names.h"
+#include "overlay.h"
 #include "partition.h"
 
 #define LOOP_TRIES	8	/* somebody else may take the device that was free */
@@ -26,10 +27,11 @@ struct attachment {
 	const char *path;	/* NULL: no disc */
 	bool cdrom;
 	bool read_only;
+	const char *overlay;	/* NULL: none; else "ram" or a folder */
+	u64 overlay_size;
 };
 
-/* A loop device with this file; it goes when nobody has it open any more. Its descriptor, or -1 after having said why. */
-static int loop_device(const char *file, bool read_only, char *name, size_t size)
+int loop_device(const char *file, bool read_only, char *name, size_t size)
 {
 	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC), data, loop = -1, tries, number;
 	struct loop_config config = { 0 };
@@ -75,6 +77,22 @@ static int send_attach(struct connection *connection, const struct attachment *a
 	return send_request(connection, msg, NULL, NULL);
 }
 
+static int attach_device(struct connection *connection, const struct attachment *a, const char *device)
+{
+	char overlay[64];
+	int ret;
+
+	if (!a->overlay)
+		return send_attach(connection, a, device);
+	ret = overlay_make(a->number, device, a->overlay, a->overlay_size, overlay, sizeof(overlay));
+	if (ret)
+		return ret;
+	ret = send_attach(connection, a, overlay);
+	if (ret)
+		overlay_remove(a->number);
+	return ret;
+}
+
 /* The module takes block devices; a file becomes one. */
 static int attach(struct connection *connection, const struct attachment *a)
 {
@@ -89,11 +107,11 @@ static int attach(struct connection *connection, const struct attachment *a)
 	if (strlen(a->path) >= sizeof(((struct disk_status *)0)->path))
 		return fail("%s: the name is too long", a->path);
 	if (!S_ISREG(st.st_mode))
-		return send_attach(connection, a, a->path);
-	loop = loop_device(a->path, a->read_only || a->cdrom, name, sizeof(name));
+		return attach_device(connection, a, a->path);
+	loop = loop_device(a->path, a->read_only || a->cdrom || a->overlay, name, sizeof(name));
 	if (loop < 0)
 		return EXIT_REFUSED;
-	ret = send_attach(connection, a, name);
+	ret = attach_device(connection, a, name);
 	close(loop);
 	return ret;
 }
@@ -109,12 +127,52 @@ int disks_attach(struct connection *connection, const struct config *config)
 			.path = config->text[config_disk_key(i, DISK_BACKING)],
 			.cdrom = config->disk[i].cdrom,
 			.read_only = config->disk[i].read_only,
+			.overlay = config->text[config_disk_key(i, DISK_OVERLAY)],
+			.overlay_size = config->disk[i].overlay_size,
 		};
 
 		if (config->disk[i].present)
 			ret = attach(connection, &a);
 	}
 	return ret;
+}
+
+void disks_release(const struct config *config)
+{
+	unsigned int i;
+
+	for (i = 0; i < CONFIG_DISKS; i++)
+		if (config->text[config_disk_key(i, DISK_OVERLAY)])
+			overlay_remove(i);
+}
+
+static void look_at(unsigned int number, unsigned int *said)
+{
+	struct overlay_use use;
+	char size[32];
+
+	if (!overlay_use(number, &use) || use.used < use.size / 100 * OVERLAY_FULL) {
+		*said &= ~(1u << number);
+		return;
+	}
+	if (!(*said >> number & 1))
+		notice("disk%u: its overlay of %s is nearly full (%u %%); when it is full the disk waits", number,
+		       format_bytes(size, sizeof(size), use.size), (unsigned int)(use.used * 100 / use.size));
+	*said |= 1u << number;
+}
+
+bool disks_look(const struct config *config, unsigned int *said)
+{
+	bool any = false;
+	unsigned int i;
+
+	for (i = 0; i < CONFIG_DISKS; i++) {
+		if (!config->text[config_disk_key(i, DISK_OVERLAY)])
+			continue;
+		look_at(i, said);
+		any = true;
+	}
+	return any;
 }
 
 /* The file behind a loop device; "" for other devices. */
@@ -141,6 +199,28 @@ static void add_string(struct json_object *object, const char *key, const char *
 	json_object_object_add(object, key, value[0] ? json_object_new_string(value) : NULL);
 }
 
+/* avmmctl makes overlays, the module knows nothing of them: they are known by their device's name. */
+static bool has_overlay(unsigned int number, const struct disk_status *disk, struct overlay_use *use)
+{
+	char device[32];
+
+	return !strncmp(disk->path, "/dev/dm-", 8) && overlay_device(number, device, sizeof(device)) &&
+	       !strcmp(disk->path, device) && overlay_use(number, use);
+}
+
+static struct json_object *overlay_json(unsigned int number, const struct disk_status *disk)
+{
+	struct json_object *object;
+	struct overlay_use use;
+
+	if (!has_overlay(number, disk, &use))
+		return NULL;
+	object = json_object_new_object();
+	json_object_object_add(object, "used", json_object_new_uint64(use.used));
+	json_object_object_add(object, "size", json_object_new_uint64(use.size));
+	return object;
+}
+
 static struct json_object *disk_json(unsigned int number, const struct disk_status *disk)
 {
 	struct json_object *object = json_object_new_object();
@@ -152,6 +232,7 @@ static struct json_object *disk_json(unsigned int number, const struct disk_stat
 	json_object_object_add(object, "read_only", json_object_new_boolean(disk->read_only));
 	add_string(object, "backing", disk->path);
 	add_string(object, "file", file_behind(disk->path, file, sizeof(file)));
+	json_object_object_add(object, "overlay", overlay_json(number, disk));
 	json_object_object_add(object, "size", json_object_new_uint64(disk->size));
 	json_object_object_add(object, "waiting_ms", json_object_new_uint64(disk->waiting));
 	json_object_object_add(object, "counters", counters_json(disk->counters, AVMM_DISK_COUNTERS, disk_counter_name));
@@ -172,6 +253,7 @@ struct json_object *disks_json(const struct partition_status *partition)
 static void show_disk(unsigned int number, const struct disk_status *disk)
 {
 	char size[32], file[PATH_MAX];
+	struct overlay_use use;
 
 	printf("disk%u: ide, %s", number, disk->path[0] ? disk->path : "no disc");
 	if (file_behind(disk->path, file, sizeof(file))[0])
@@ -183,6 +265,9 @@ static void show_disk(unsigned int number, const struct disk_status *disk)
 	       disk->counters[AVMM_DISK_COUNT_WRITES]);
 	if (disk->counters[AVMM_DISK_COUNT_ERRORS])
 		printf(", %" PRIu64 " errors", disk->counters[AVMM_DISK_COUNT_ERRORS]);
+	if (has_overlay(number, disk, &use))
+		printf(", overlay of %s, %u %% used", format_bytes(size, sizeof(size), use.size),
+		       (unsigned int)(use.used * 100 / use.size));
 	if (disk->waiting >= 1000)
 		printf(", no answer for %" PRIu64 " s", disk->waiting / 1000);
 	putchar('\n');
@@ -242,13 +327,42 @@ static int attach_file(struct connection *connection, unsigned int number, const
 	return ret;
 }
 
+static const struct {
+	const char *name;
+	int arguments;
+	const char *usage;
+} actions[] = {
+	{ "list", 0, "no more than that" },
+	{ "attach", 2, "which drive, and which file?" },
+	{ "detach", 1, "which drive?" },
+	{ "reset", 2, "which disk, and where is its overlay?" },
+};
+
+enum { LIST, ATTACH, DETACH, RESET, ACTIONS };
+
+static int act(int action, unsigned int number, const char *file)
+{
+	struct connection connection;
+	int ret;
+
+	if (action == RESET)
+		return overlay_forget(number, file);
+	ret = connect_module(&connection);
+	if (ret)
+		return ret;
+	if (action == ATTACH)
+		ret = attach_file(&connection, number, file);
+	else
+		ret = action == DETACH ? detach(&connection, number) : list(&connection);
+	disconnect(&connection);
+	return ret;
+}
+
 int disk_run(const struct command *self, int argc, char **argv)
 {
 	static const struct option options[] = { COMMON_OPTIONS };
-	struct connection connection;
-	const char *what;
-	unsigned int number = CONFIG_DISKS;
-	int c, ret;
+	unsigned int number = 0;
+	int c, ret, action;
 
 	/* options may stand anywhere */
 	while ((c = getopt_long(argc, argv, ":jh", options, NULL)) != -1)
@@ -256,23 +370,16 @@ int disk_run(const struct command *self, int argc, char **argv)
 			return ret;
 	argc -= optind;
 	argv += optind;
-	what = argc ? argv[0] : "list";
-	if (strcmp(what, "list") && strcmp(what, "attach") && strcmp(what, "detach"))
-		return usage_error(self, "disk: what is `%s`?", what);
+	for (action = LIST; argc && action < ACTIONS; action++)
+		if (!strcmp(argv[0], actions[action].name))
+			break;
+	if (action == ACTIONS)
+		return usage_error(self, "disk: what is `%s`?", argv[0]);
+	if (argc && argc != 1 + actions[action].arguments)
+		return usage_error(self, "disk %s: %s", argv[0], actions[action].usage);
 	if (argc > 1)
 		number = disk_number(argv[1]);
-	if (argc > 1 && number == CONFIG_DISKS)
+	if (number == CONFIG_DISKS)
 		return usage_error(self, "disk: `%s` is none of disk0 to disk%d", argv[1], CONFIG_DISKS - 1);
-	if (argc != (what[0] == 'a' ? 3 : what[0] == 'd' ? 2 : argc ? 1 : 0))
-		return usage_error(self, "disk %s: %s", what, what[0] == 'a' ? "which drive, and which file?" :
-				   what[0] == 'd' ? "which drive?" : "too much");
-	ret = connect_module(&connection);
-	if (ret)
-		return ret;
-	if (what[0] == 'a')
-		ret = attach_file(&connection, number, argv[2]);
-	else
-		ret = what[0] == 'd' ? detach(&connection, number) : list(&connection);
-	disconnect(&connection);
-	return ret;
+	return act(action, number, argc > 2 ? argv[2] : NULL);
 }

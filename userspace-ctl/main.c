@@ -25,7 +25,7 @@ static const struct command commands[] = {
 	{ "top", "Show live how the shared CPU is divided, and what exits there are.",
 	  "[--interval SECONDS] [--count N] [--json]", top_run },
 	{ "disk", "Show the user partition's disks; put a disc into a CD-ROM drive, or take it out.",
-	  "[list | attach DISK FILE | detach DISK] [--json]", disk_run },
+	  "[list | attach DISK FILE | detach DISK | reset DISK FOLDER] [--json]", disk_run },
 	{ "nbd", "Connect block devices to disks on NBD servers.", "connect | disconnect | status | accept ...", nbd_run },
 	{ "log", "Print the monitor's log.", "[-f | --follow] [--json]", log_run },
 };

@@ -102,8 +102,10 @@ static int create(struct start *start)
 		ret = disks_attach(&start->control, &start->config);
 		if (!ret)
 			ret = partition_boot(&start->control, &image);
-		if (ret)
+		if (ret) {
 			partition_stop(&start->control, true);
+			disks_release(&start->config);
+		}
 	}
 	image_close(&image);
 	return ret;
@@ -141,6 +143,7 @@ static int stay(struct start *start)
 			show(getpid());
 		status = supervise(&start->control, &start->events, &start->config);
 	}
+	disks_release(&start->config);
 	supervisor_unlock(start->lock);
 	if (!start->foreground && !pid)
 		_exit(status);

@@ -12,10 +12,12 @@
 #include <time.h>
 #include <unistd.h>
 #include "avmmctl.h"
+#include "disk.h"
 #include "names.h"
 #include "partition.h"
 #include "supervisor.h"
 
+#define OVERLAY_SECONDS	5		/* an overlay is looked at as often as this */
 #define LOCK_TRIES	50		/* of 100 ms: a supervisor whose partition is gone ends soon */
 
 static volatile sig_atomic_t signals;
@@ -176,11 +178,14 @@ int supervise(struct connection *connection, struct connection *events, const st
 {
 	struct partition_status partition;
 	time_t deadline = 0;
+	unsigned int full = 0;
 	u32 resets = 0;
 	int status, wait;
 
 	while (attend(connection, config, &partition, &resets, &status)) {
 		wait = signals ? shut_down(connection, &partition, &deadline) : -1;
+		if (disks_look(config, &full) && wait < 0 && !signals)
+			wait = OVERLAY_SECONDS * 1000;
 		if (signals && wait < 0) {
 			notice("the user partition is stopped by force");
 			return partition_stop(connection, true);

@@ -223,6 +223,39 @@ class TestDisk612(Story):
     shape = machine('6.12', '6.1', 2)
 
 
+class TestOverlay:
+    """A golden image, what is written to it, and the way back."""
+    shape = machine('6.1', '6.12', 1)
+    disks = ('[disk0]\nbacking = /dev/ram0\noverlay = ram\noverlay_size = 8M\n'
+             '[disk1]\nbacking = /dev/ram1\noverlay = /tmp/overlay\noverlay_size = 64M\n')
+
+    def test_overlay(self, m, u):
+        m.run('set -e; modprobe crc32c_generic; modprobe dm_thin_pool; modprobe brd rd_nr=2 rd_size=12288; mkdir /tmp/overlay\n'
+              'for i in 0 1; do dd if=/dev/urandom of=/dev/ram$i bs=64k count=64 conv=fsync; done')
+        golden = sha(m, '/dev/ram0'), sha(m, '/dev/ram1')
+        avmm.launch(m)
+        u.boot(disks=self.disks)
+        u.disk_drivers()
+        assert (sha(u, '/dev/disk0'), sha(u, '/dev/disk1')) == golden
+        u.run('disk_check -d /dev/disk1 -n 30; dd if=/dev/urandom of=/dev/disk0 bs=64k count=64 oflag=direct', timeout=400)
+        written = sha(u, '/dev/disk1')
+        assert (sha(m, '/dev/ram0'), sha(m, '/dev/ram1')) == golden
+        use = disk_status(m, 0)['overlay']
+        assert use == {'used': 4 * MIB, 'size': 8 * MIB}
+        result = m.run('avmmctl disk reset disk1 /tmp/overlay', check=False)
+        assert result.status == 1 and 'in use' in result.output
+        # more than it takes
+        u.send('dd if=/dev/zero of=/dev/disk0 bs=64k count=256 oflag=direct')
+        assert 'disk0 (/dev/dm-1) has not answered' in wait_frozen(m, u)
+        assert disk_status(m, 0)['overlay']['used'] == 8 * MIB
+        assert disk_status(m, 0)['counters']['errors'] == 0
+        u.stop()
+        assert sha(m, '/dev/ram0') == golden[0]
+        m.run('until ! dmsetup info avmm-disk1; do sleep 0.2; done')
+        assert m.out('ls /tmp/overlay').split() == ['disk1.data', 'disk1.meta'] and written != golden[1]
+        m.run('avmmctl disk reset disk1 /tmp/overlay; ! ls /tmp/overlay/*')
+
+
 @pytest.mark.soak('disk-cost')
 class TestCost:
     """What docs/performance.md says, on a disk in the service's memory; time is in instructions."""

@@ -98,6 +98,11 @@ static void disks_are_read(void **state)
 	assert_int_equal(config.freeze_after, 10);
 	assert_true(config_option(&config, config_disk_key(1, DISK_BACKING), "/dev/null") && config_finish(&config));
 	assert_true(config.disk[1].present);
+	assert_true(finish("[partition]\nmemory=4M\nkernel=/dev/null\n[disk0]\nbacking=/dev/null\noverlay=ram\n"
+			   "[disk1]\nbacking=/dev/null\noverlay=/tmp\noverlay_size=64M\n"));
+	assert_int_equal(config.disk[0].overlay_size, 4ull << 30);
+	assert_int_equal(config.disk[1].overlay_size, 64 << 20);
+	assert_string_equal(config.text[config_disk_key(1, DISK_OVERLAY)], "/tmp");
 	assert_string_equal(config_option_name(config_disk_key(1, DISK_BACKING)), "disk1-backing");
 }
 
@@ -122,6 +127,13 @@ static const struct {
 	{ "[partition]\nmemory=4M\nkernel=/dev/null\n[disk3]\n", "user.ini: [disk3]: `backing` is missing" },
 	{ "[partition]\nmemory=4M\nkernel=/dev/null\n[disk3]\nbacking=/dev/nowhere\n",
 	  "user.ini:5: backing = /dev/nowhere: No such file or directory" },
+	{ "[partition]\nmemory=4M\nkernel=/dev/null\n[disk0]\nbacking=/dev/null\noverlay=/nowhere\n",
+	  "user.ini:6: overlay = /nowhere: No such file or directory" },
+	{ "[partition]\nmemory=4M\nkernel=/dev/null\n[disk0]\nbacking=/dev/null\noverlay=ram\nreadonly=yes\n",
+	  "user.ini:6: overlay = ram: nothing is written to a disk that is read-only" },
+	{ "[partition]\nmemory=4M\nkernel=/dev/null\n[disk0]\nbacking=/dev/null\noverlay_size=1G\n",
+	  "user.ini:6: overlay_size = 1G: there is no `overlay`" },
+	{ "[disk0]\noverlay_size = 1K\n", "user.ini:2: overlay_size = 1K: from 1M to 1T" },
 	{ "[partition]\nfreeze_after = soon\n", "user.ini:2: freeze_after = soon: seconds, from 0 (never) to 86400" },
 	{ "[partition]\nmemory = 1G\n[shares]\n[partition]\n",
 	  "user.ini:4: section [partition] stands in line 1 already" },

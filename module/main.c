@@ -25,6 +25,7 @@
 #include <avmm/version.h>
 #include <avmm/x86.h>
 #include "module.h"
+#include "device.h"
 #include "partition.h"
 
 #define CPUID_7_ECX_SHSTK	(1u << 7)
@@ -430,14 +431,19 @@ static int __init avmm_init(void)
 	err = start();
 	if (err)
 		goto no_launch;
-	err = avmm_chardev_init();
+	err = avmm_device_init();
 	if (err)
 		goto no_device;
+	err = avmm_chardev_init();
+	if (err)
+		goto no_chardev;
 	register_reboot_notifier(&reboot_notifier);
 	register_pm_notifier(&suspend_notifier);
 	avmm_debug_init();
 	return 0;
 
+no_chardev:
+	avmm_device_exit();
 no_device:
 	stop();
 no_launch:
@@ -459,6 +465,7 @@ static void __exit avmm_exit(void)
 	unregister_pm_notifier(&suspend_notifier);
 	unregister_reboot_notifier(&reboot_notifier);
 	avmm_chardev_exit();
+	avmm_device_exit();
 	stop();
 	avmm_message_exit();
 	avmm_disk_exit();

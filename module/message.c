@@ -12,6 +12,7 @@
 #include <asm/hw_irq.h>
 #include <asm/irqdomain.h>
 #include <avmm/hypercall.h>
+#include "device.h"
 #include "module.h"
 #include "partition.h"
 
@@ -58,6 +59,7 @@ static DECLARE_WORK(look_work, look_everywhere);
 static irqreturn_t on_message(int irq, void *data)
 {
 	avmm_disk_message();
+	avmm_device_look();
 	schedule_work(&look_work);
 	return IRQ_HANDLED;
 }

@@ -63,7 +63,7 @@ const struct nla_policy avmm_disk_policy[] = {
 };
 
 /* Where the words of a refusal go: they are still needed when the command has returned. */
-static struct avmm_refusal *next_refusal(void)
+struct avmm_refusal *avmm_next_refusal(void)
 {
 	static struct avmm_refusal refusals[REFUSALS];
 	static atomic_t next;
@@ -73,7 +73,7 @@ static struct avmm_refusal *next_refusal(void)
 	return why;
 }
 
-static int answer(struct genl_info *info, int err, const struct avmm_refusal *why)
+int avmm_answer(struct genl_info *info, int err, const struct avmm_refusal *why)
 {
 	if (err && info->extack && why->text[0])
 		info->extack->_msg = why->text;
@@ -241,7 +241,7 @@ int avmm_get_partition(struct sk_buff *request, struct genl_info *genl)
 
 int avmm_do_create(struct sk_buff *request, struct genl_info *info)
 {
-	struct avmm_refusal *why = next_refusal();
+	struct avmm_refusal *why = avmm_next_refusal();
 	struct avmm_partition_request r = {
 		.memory = get_u64(info, AVMM_ATTR_PARTITION_MEMORY, 0),
 		.reserve = get_u64(info, AVMM_ATTR_MEMORY_RESERVE, avmm_partition_default_reserve()),
@@ -254,13 +254,13 @@ int avmm_do_create(struct sk_buff *request, struct genl_info *info)
 	};
 
 	if (!info->attrs[AVMM_ATTR_PARTITION_MEMORY] || !info->attrs[AVMM_ATTR_SERVICE_SHARE])
-		return answer(info, avmm_refuse(why, -EINVAL, "memory and the service's share must be given"), why);
-	return answer(info, avmm_partition_create(&r, why), why);
+		return avmm_answer(info, avmm_refuse(why, -EINVAL, "memory and the service's share must be given"), why);
+	return avmm_answer(info, avmm_partition_create(&r, why), why);
 }
 
 int avmm_do_start(struct sk_buff *request, struct genl_info *info)
 {
-	struct avmm_refusal *why = next_refusal();
+	struct avmm_refusal *why = avmm_next_refusal();
 	struct avmm_partition_entry entry = {
 		.rip = get_u64(info, AVMM_ATTR_RIP, 0),
 		.rsi = get_u64(info, AVMM_ATTR_RSI, 0),
@@ -272,49 +272,49 @@ int avmm_do_start(struct sk_buff *request, struct genl_info *info)
 
 	if (!info->attrs[AVMM_ATTR_RIP] || !info->attrs[AVMM_ATTR_RSI] || !info->attrs[AVMM_ATTR_CR3] ||
 	    !info->attrs[AVMM_ATTR_GDT_BASE] || !info->attrs[AVMM_ATTR_GDT_LIMIT] || !info->attrs[AVMM_ATTR_EPOCH])
-		return answer(info, avmm_refuse(why, -EINVAL, "the first state of the CPU must be given"), why);
-	return answer(info, avmm_partition_start(&entry, why), why);
+		return avmm_answer(info, avmm_refuse(why, -EINVAL, "the first state of the CPU must be given"), why);
+	return avmm_answer(info, avmm_partition_start(&entry, why), why);
 }
 
 int avmm_do_stop(struct sk_buff *request, struct genl_info *info)
 {
-	struct avmm_refusal *why = next_refusal();
+	struct avmm_refusal *why = avmm_next_refusal();
 
-	return answer(info, info->attrs[AVMM_ATTR_FORCE] ? avmm_partition_destroy(why) : avmm_partition_button(why),
+	return avmm_answer(info, info->attrs[AVMM_ATTR_FORCE] ? avmm_partition_destroy(why) : avmm_partition_button(why),
 		      why);
 }
 
 int avmm_do_reset(struct sk_buff *request, struct genl_info *info)
 {
-	struct avmm_refusal *why = next_refusal();
+	struct avmm_refusal *why = avmm_next_refusal();
 
-	return answer(info, avmm_partition_reset(why), why);
+	return avmm_answer(info, avmm_partition_reset(why), why);
 }
 
 int avmm_do_reload(struct sk_buff *request, struct genl_info *info)
 {
-	struct avmm_refusal *why = next_refusal();
+	struct avmm_refusal *why = avmm_next_refusal();
 
-	return answer(info, avmm_partition_reload(info->attrs[AVMM_ATTR_ZERO_MEMORY], why), why);
+	return avmm_answer(info, avmm_partition_reload(info->attrs[AVMM_ATTR_ZERO_MEMORY], why), why);
 }
 
 int avmm_do_pause(struct sk_buff *request, struct genl_info *info)
 {
-	struct avmm_refusal *why = next_refusal();
+	struct avmm_refusal *why = avmm_next_refusal();
 
-	return answer(info, avmm_partition_pause(true, why), why);
+	return avmm_answer(info, avmm_partition_pause(true, why), why);
 }
 
 int avmm_do_resume(struct sk_buff *request, struct genl_info *info)
 {
-	struct avmm_refusal *why = next_refusal();
+	struct avmm_refusal *why = avmm_next_refusal();
 
-	return answer(info, avmm_partition_pause(false, why), why);
+	return avmm_answer(info, avmm_partition_pause(false, why), why);
 }
 
 int avmm_do_shares(struct sk_buff *request, struct genl_info *info)
 {
-	struct avmm_refusal *why = next_refusal();
+	struct avmm_refusal *why = avmm_next_refusal();
 	struct avmm_partition_request r = {
 		.service_share = get_u32(info, AVMM_ATTR_SERVICE_SHARE, UINT_MAX),
 		.cap_service = get_u32(info, AVMM_ATTR_CAP_SERVICE, UINT_MAX),
@@ -325,7 +325,7 @@ int avmm_do_shares(struct sk_buff *request, struct genl_info *info)
 	void *header;
 
 	if (err)
-		return answer(info, err, why);
+		return avmm_answer(info, err, why);
 	skb = genlmsg_new(3 * nla_total_size(sizeof(u32)), GFP_KERNEL);
 	if (!skb)
 		return -ENOMEM;
@@ -340,7 +340,7 @@ int avmm_do_shares(struct sk_buff *request, struct genl_info *info)
 
 int avmm_do_disk_attach(struct sk_buff *request, struct genl_info *info)
 {
-	struct avmm_refusal *why = next_refusal();
+	struct avmm_refusal *why = avmm_next_refusal();
 	struct avmm_disk_request r = {
 		.number = get_u32(info, AVMM_ATTR_DISK_NUMBER, AVMM_DISK_UNITS),
 		.path = info->attrs[AVMM_ATTR_DISK_PATH] ? nla_data(info->attrs[AVMM_ATTR_DISK_PATH]) : NULL,
@@ -348,14 +348,14 @@ int avmm_do_disk_attach(struct sk_buff *request, struct genl_info *info)
 		.read_only = info->attrs[AVMM_ATTR_DISK_READ_ONLY],
 	};
 
-	return answer(info, avmm_partition_disk_attach(&r, why), why);
+	return avmm_answer(info, avmm_partition_disk_attach(&r, why), why);
 }
 
 int avmm_do_disk_detach(struct sk_buff *request, struct genl_info *info)
 {
-	struct avmm_refusal *why = next_refusal();
+	struct avmm_refusal *why = avmm_next_refusal();
 
-	return answer(info, avmm_partition_disk_detach(get_u32(info, AVMM_ATTR_DISK_NUMBER, AVMM_DISK_UNITS), why),
+	return avmm_answer(info, avmm_partition_disk_detach(get_u32(info, AVMM_ATTR_DISK_NUMBER, AVMM_DISK_UNITS), why),
 		      why);
 }
 

@@ -406,6 +406,15 @@ static const struct genl_ops avmm_ops[] = {
 		.policy = avmm_disk_policy, .maxattr = AVMM_DISK_ATTRS,
 	},
 	{
+		.cmd = AVMM_CMD_DEVICE_ASSIGN, .doit = avmm_do_assign, .flags = GENL_ADMIN_PERM,
+		.policy = avmm_assign_policy, .maxattr = AVMM_ASSIGN_ATTRS,
+	},
+	{
+		.cmd = AVMM_CMD_DEVICE_RELEASE, .doit = avmm_do_release, .flags = GENL_ADMIN_PERM,
+		.policy = avmm_release_policy, .maxattr = AVMM_RELEASE_ATTRS,
+	},
+	{ .cmd = AVMM_CMD_GET_DEVICES, .dumpit = avmm_dump_devices },
+	{
 		.cmd = AVMM_CMD_GET_CONSOLE, .dumpit = avmm_dump_console, .flags = GENL_ADMIN_PERM,
 		.policy = avmm_offset_policy, .maxattr = AVMM_OFFSET_ATTRS,
 	},

@@ -21,6 +21,7 @@
 #include <asm/irq_vectors.h>
 #include <avmm/hypercall.h>
 #include "module.h"
+#include "device.h"
 #include "partition.h"
 
 #define WHOLE		1000u	/* shares and caps are permille */
@@ -292,6 +293,7 @@ static void look(void)
 	wanted = READ_ONCE(page->resets_wanted);
 	if (state == AVMM_PARTITION_OFF && seen_state != state) {
 		last_reason = READ_ONCE(page->reason);
+		avmm_device_halt();
 		tell_off();
 	} else if (state == AVMM_PARTITION_PAUSED && seen_state == AVMM_PARTITION_RUNNING) {
 		tell(AVMM_EVENT_PARTITION_PAUSED, "paused by the monitor");
@@ -313,6 +315,7 @@ static int leave_monitor(struct avmm_refusal *why)
 
 	if (life != LIVE)
 		return 0;
+	avmm_device_halt();
 	err = avmm_hypercall(AVMM_HC_PARTITION_DESTROY, 0, 0, 0);
 	if (err && err != -ENOENT) {
 		pr_avmm(KERN_ERR, "the monitor keeps the user partition (%d): its memory stays taken\n", err);
@@ -374,12 +377,19 @@ static int start(const struct avmm_partition_entry *entry, struct avmm_refusal *
 		err = refuse_start(why, err, "memory");
 		goto out;
 	}
+	err = avmm_device_attach(buffer, why);
+	if (err) {
+		leave_monitor(&(struct avmm_refusal){ });
+		goto out;
+	}
 	seen_resets = READ_ONCE(page->resets_wanted);
 	seen_state = AVMM_PARTITION_RUNNING;
 	err = avmm_hypercall(AVMM_HC_PARTITION_START, 0, 0, 0);
 	if (err)
 		err = refuse_start(why, err, "start");
 	else
+		avmm_device_go();
+	if (!err)
 		tell(AVMM_EVENT_PARTITION_STARTED, "started");
 out:
 	free_page((unsigned long)buffer);

@@ -14,6 +14,7 @@
  * They are the partition's RAM: everything is forgotten when a partition begins and before it goes.
  */
 #include <avmm/x86.h>
+#include <ept-shadow/mtrr.h>
 #include <monitor/decode.h>
 #include <vmx/root/instr.h>
 #include <vmx/root/upcalls.h>
@@ -73,7 +74,7 @@ static COLD void *map(const struct known *k, unsigned int page, u64 gpa)
 	struct ept_entry e = ept_walk(&user.ept, gpa);
 	u64 in_span = gpa & (EPT_SPAN(e.level) - 1);
 
-	if (!(e.entry & EPT_RWX))
+	if (!(e.entry & EPT_RWX) || (e.entry & EPT_TYPE) != (u64)MTRR_WB << EPT_TYPE_SHIFT)
 		return NULL;
 	return window_keep((u32)(k - known) * PAGES + page, (e.entry & EPT_ADDRESS & ~(EPT_SPAN(e.level) - 1)) + in_span);
 }

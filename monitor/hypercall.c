@@ -5,6 +5,7 @@
 #include <vmx/root/root.h>
 #include <vmx/root/upcalls.h>
 #include "core.h"
+#include "direct.h"
 #include "partition.h"
 
 #define EINVAL 22
@@ -42,6 +43,10 @@ static s64 partition_call(struct vcpu *v)
 		return partition_freeze(b);
 	case AVMM_HC_DISK:
 		return partition_disk(b);
+	case AVMM_HC_PARTITION_DEVICE:
+		return direct_add(b);
+	case AVMM_HC_DEVICE_INTERRUPT:
+		return direct_interrupt(b);
 	default:
 		return partition_console();
 	}
@@ -65,6 +70,7 @@ bool core_hypercall(struct vcpu *v)
 
 	switch (v->gpr[RAX]) {
 	case AVMM_HC_PARTITION_CREATE ... AVMM_HC_DISK:
+	case AVMM_HC_PARTITION_DEVICE ... AVMM_HC_DEVICE_INTERRUPT:
 		/* RIP first: the switch below may load another VMCS */
 		vmx_skip_instruction();
 		shared_call(v);

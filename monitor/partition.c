@@ -10,6 +10,7 @@
 #include <vmx/root/upcalls.h>
 #include <vmx/root/user.h>
 #include "core.h"
+#include "direct.h"
 #include "partition.h"
 
 #define ENOENT	2
@@ -124,6 +125,7 @@ s64 partition_create(struct cpu *cpu, u64 config_phys)
 		return -EINVAL;
 
 	pool_reset();
+	direct_reset();
 	vdev_clear(&user, sizeof(user));
 	user.config = config;
 	user.page = (struct avmm_partition_page *)(AVMM_SHARED_BASE + (AVMM_LOG_PAGES + machine.ncpus) * AVMM_PAGE_SIZE);
@@ -173,6 +175,7 @@ static void setup_vcpu(struct user_vcpu *u, struct cpu *cpu)
 	struct user_setup setup = {
 		.eptp = ept_pointer(&user.ept),
 		.msr_bitmap = monitor_phys(user.msr_bitmap),
+		.io_bitmap = direct_io_bitmap(),
 		.virtual_apic = monitor_phys(u->lapic_page),
 		.vpid = USER_VPID,
 		.rip = c->rip,
@@ -251,6 +254,7 @@ s64 partition_destroy(struct cpu *cpu)
 	if (user.idle.vmcs_phys)
 		vmclear(user.idle.vmcs_phys);
 	cpu->user = NULL;
+	direct_stop();
 	invept(INV_ALL_CONTEXTS, 0);
 	set_state(AVMM_PARTITION_NONE);
 	pool_reset();

@@ -5,11 +5,13 @@
  */
 #include <vmx/root/insn.h>
 #include <vmx/root/upcalls.h>
+#include "direct.h"
 #include "partition.h"
 
 #define PORT_UART	0x3f8
 #define IRQ_UART	4
 #define LINT0		0
+#define PIRQS		0xfff8u		/* the pins where PCI interrupts may arrive */
 #define LAPIC_FEATURES	(LAPIC_HAS_X2APIC | LAPIC_HAS_DEADLINE)
 #define LOCK_TRIES	10000000u
 
@@ -76,6 +78,7 @@ static void irq_done(void *ctx, u32 irq)
 		pit_irq_done(&p->platform.pit);
 	else if (irq == RTC_IRQ)
 		rtc_irq_done(&p->platform.rtc);
+	direct_irq_done(p, irq);
 }
 
 static void lapic_deliver(void *ctx, u32 vcpu, enum lapic_mode mode, u8 vector)
@@ -220,7 +223,7 @@ static void init_interrupts(struct partition *p, u32 tsc_khz, u32 phys_bits)
 	struct ioapic_config ioapic = {
 		.bus = &b->lapics,
 		.id = p->config.vcpus,
-		.watched = 1u << ioapic_isa_pin(PIT_IRQ) | 1u << RTC_IRQ,
+		.watched = 1u << ioapic_isa_pin(PIT_IRQ) | 1u << RTC_IRQ | (direct_io_bitmap() ? PIRQS : 0),
 		.ack = irq_done,
 		.ctx = p,
 	};
@@ -262,6 +265,7 @@ void platform_init(struct partition *p, u64 now, u32 tsc_khz, u32 phys_bits)
 	bus_map(&b->mmio, HPET_BASE, hpet_rows, HPET_ROWS, &b->hpet);
 	init_firmware(p);
 	disk_init(p, &irq);
+	direct_start(p);
 	platform_refresh(p, now);
 }
 

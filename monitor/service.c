@@ -12,6 +12,7 @@
 #include <vmx/root/upcalls.h>
 #include <vmx/vmcs.h>
 #include "core.h"
+#include "direct.h"
 #include "partition.h"
 
 #define EPT_CAP_1G		(1ul << 17)
@@ -133,6 +134,25 @@ static void stray_access(struct vcpu *v, u64 gpa)
 	cpu_count(v->cpu, AVMM_COUNT_STRAY_WRITE);
 	core_log("CPU %u: service partition wrote to monitor memory at %lx, rip %lx", v->cpu->number, gpa,
 		 vmread(VMCS_GUEST_RIP));
+}
+
+/* Held entries that nobody may fill: an access there is Linux's fault, see core_ept_violation(). */
+bool service_lend(u64 base, u64 size)
+{
+	int err;
+
+	lock();
+	err = ept_unmap(&service.ept, base, size);
+	unlock();
+	return !err;
+}
+
+/* The tables are there since service_lend(), and pages of device memory have one type. */
+void service_return(u64 base, u64 size)
+{
+	lock();
+	ept_map(&service.ept, base, base, size, EPT_RWX, MTRR_UC);
+	unlock();
 }
 
 void core_ept_violation(struct vcpu *v, u64 gpa, u64 qualification)

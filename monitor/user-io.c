@@ -5,6 +5,7 @@
  * executed is stray.c's.
  */
 #include <avmm/x86.h>
+#include <ept-shadow/mtrr.h>
 #include <monitor/decode.h>
 #include <monitor/guest-memory.h>
 #include <vmx/root/instr.h>
@@ -46,7 +47,8 @@ static void *map_ram(void *ctx, u64 gpa, bool write)
 
 	(void)ctx;
 	(void)write;
-	if (!(e.entry & EPT_RWX))
+	/* a BAR is none */
+	if (!(e.entry & EPT_RWX) || (e.entry & EPT_TYPE) != (u64)MTRR_WB << EPT_TYPE_SHIFT)
 		return NULL;
 	return window_map((e.entry & EPT_ADDRESS & ~(span - 1)) + (gpa & (span - 1)));
 }

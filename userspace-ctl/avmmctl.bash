@@ -3,7 +3,7 @@
 
 _avmmctl()
 {
-	local commands='check status start stop reset pause resume shares console stats top disk nbd log'
+	local commands='check status start stop reset pause resume shares console stats top disk device nbd log'
 	local keys='--memory --reserve --cpus --shared --firmware --kernel --initrd --cmdline --on-triple-fault --freeze-after'
 	local disks='' disk
 	local shares='--user --service --cap-user --cap-service'
@@ -45,6 +45,10 @@ _avmmctl()
 		mapfile -t COMPREPLY < <(compgen -W 'stop reset' -- "$word")
 		return
 		;;
+	--dma)
+		mapfile -t COMPREPLY < <(compgen -W 'off trusted' -- "$word")
+		return
+		;;
 	--cpu)
 		mapfile -t COMPREPLY < <(compgen -W "$(cd /sys/devices/system/cpu && printf '%s ' cpu[0-9]* | sed 's/cpu//g')" -- "$word")
 		return
@@ -63,6 +67,8 @@ _avmmctl()
 	top) mapfile -t COMPREPLY < <(compgen -W '--interval --count --json --help' -- "$word") ;;
 	stats) mapfile -t COMPREPLY < <(compgen -W '--interval --cpu --json --help' -- "$word") ;;
 	disk) mapfile -t COMPREPLY < <(compgen -f -W 'list attach detach reset disk0 disk1 disk2 disk3 --json --help' -- "$word") ;;
+	device) mapfile -t COMPREPLY < <(compgen -W "list assign release --dma --json --help $(cd /sys/bus/pci/devices && echo *)" \
+		-- "$word") ;;
 	nbd) mapfile -t COMPREPLY < <(compgen -W "connect disconnect status accept --help $(cd /dev && echo /dev/nbd[0-9]*)" \
 		-- "$word") ;;
 	log) mapfile -t COMPREPLY < <(compgen -W '--follow --json --help' -- "$word") ;;

@@ -34,6 +34,7 @@ int shares_run(const struct command *self, int argc, char **argv);
 int top_run(const struct command *self, int argc, char **argv);
 int console_run(const struct command *self, int argc, char **argv);
 int disk_run(const struct command *self, int argc, char **argv);
+int device_run(const struct command *self, int argc, char **argv);
 int nbd_run(const struct command *self, int argc, char **argv);
 
 /* output.c */

@@ -328,22 +328,88 @@ static int find_section(const char *name, size_t len)
 	return -1;
 }
 
+/* N of "deviceN"; -1: another section. */
+static int find_device(const char *name, size_t len)
+{
+	if (len != 7 || memcmp(name, "device", 6) || name[6] < '0' || name[6] >= '0' + CONFIG_DEVICES)
+		return -1;
+	return name[6] - '0';
+}
+
+bool config_address(const char *text, char address[16])
+{
+	unsigned int domain = 0, bus, slot, function;
+	int end = 0;
+
+	if ((sscanf(text, "%4x:%2x:%2x.%1u%n", &domain, &bus, &slot, &function, &end) != 4 || text[end]) &&
+	    (domain = 0, end = 0, sscanf(text, "%2x:%2x.%1u%n", &bus, &slot, &function, &end) != 3 || text[end]))
+		return false;
+	if (slot > 31 || function > 7)
+		return false;
+	snprintf(address, 16, "%04x:%02x:%02x.%u", domain & 0xffff, bus & 0xff, slot, function);
+	return true;
+}
+
+bool config_dma(const char *text, u32 *dma)
+{
+	*dma = !strcmp(text, "off") ? 1 : 2;
+	return *dma == 1 || !strcmp(text, "trusted");
+}
+
+static bool device_key(struct config *config, int n, const char *name, const char *value, int line)
+{
+	struct config_device *device = &config->device[n];
+	int *from = !strcmp(name, "pci") ? &device->from_pci : !strcmp(name, "dma") ? &device->from_dma : NULL;
+
+	if (!from)
+		return refuse(config, line, "unknown key `%s` in section [device%d]", name, n);
+	if (*from)
+		return refuse(config, line, "`%s` stands in line %d already", name, *from);
+	*from = line;
+	if (from == &device->from_dma)
+		return config_dma(value, &device->dma) ||
+		       refuse(config, line, "dma = %.160s: off or trusted", value);
+	return config_address(value, device->pci) ||
+	       refuse(config, line, "pci = %.160s: an address is expected, as in 0000:00:04.0", value);
+}
+
+static bool finish_devices(struct config *config)
+{
+	int i, k;
+
+	for (i = 0; i < CONFIG_DEVICES; i++) {
+		const struct config_device *device = &config->device[i];
+
+		if (device->heading && !device->pci[0])
+			return refuse(config, device->heading, "[device%d]: `pci` is missing", i);
+		for (k = 0; k < i && device->heading; k++)
+			if (!strcmp(config->device[k].pci, device->pci))
+				return refuse(config, device->from_pci, "pci = %s: that is device%d already",
+					      device->pci, k);
+	}
+	return true;
+}
+
 /* A heading without its end is left to libinih, which refuses the line. */
 static bool note_heading(struct reader *reader, const char *name)
 {
 	const char *end = strchr(name, ']');
-	int section, len = end ? (int)(end - name) : 0;
+	int section, device, *heading, len = end ? (int)(end - name) : 0;
 
 	if (!end)
 		return true;
 	reader->previous = -1;
+	device = find_device(name, (size_t)len);
+	heading = device < 0 ? NULL : &reader->config->device[device].heading;
 	section = find_section(name, (size_t)len);
-	if (section < 0)
+	if (section >= 0)
+		heading = &reader->heading[section];
+	if (!heading)
 		return refuse(reader->config, reader->line, "unknown section [%.*s]", len > 60 ? 60 : len, name);
-	if (reader->heading[section])
+	if (*heading)
 		return refuse(reader->config, reader->line, "section [%.*s] stands in line %d already", len, name,
-			      reader->heading[section]);
-	reader->heading[section] = reader->line;
+			      *heading);
+	*heading = reader->line;
 	if (section >= FIRST_DISK)
 		reader->config->disk[section - FIRST_DISK].present = true;
 	return true;
@@ -426,10 +492,15 @@ static int on_key(void *opaque, const char *section, const char *name, const cha
 {
 	struct reader *reader = opaque;
 	struct config *config = reader->config;
-	int key;
+	int key, device;
 
 	if (reader->previous >= 0 && reader->indented)
 		return continue_value(reader, value);
+	device = find_device(section, strlen(section));
+	if (device >= 0) {
+		reader->previous = -1;
+		return device_key(config, device, name, value, reader->line);
+	}
 	key = find_key(section, name);
 	if (!*section)
 		return refuse(config, reader->line, "`%s` stands in no section", name);
@@ -564,5 +635,5 @@ bool config_finish(struct config *config)
 		return refuse(config, FROM_NOWHERE, "`memory` is missing");
 	if (config->shared == SHARED_NO)
 		return refuse_value(config, KEY_SHARED, "CPUs of its own are not supported yet");
-	return finish_boot(config) && finish_shares(config) && finish_disks(config);
+	return finish_boot(config) && finish_shares(config) && finish_disks(config) && finish_devices(config);
 }

@@ -33,7 +33,16 @@ enum config_shared { SHARED_AUTO, SHARED_YES, SHARED_NO };
 #define FROM_NOWHERE	0
 #define FROM_OPTION	(-1)
 
+#define CONFIG_DEVICES	8		/* device0 … device7 */
 #define CONFIG_DISKS	4		/* disk0 … disk3 */
+
+/* [deviceN] */
+struct config_device {
+	char pci[16];			/* its address; "": there is none */
+	u32 dma;			/* AVMM_ATTR_DEVICE_DMA */
+	int heading;			/* the line with it */
+	int from_pci, from_dma;		/* lines */
+};
 
 _Static_assert(CONFIG_KEYS == KEY_DISKS + CONFIG_DISKS * CONFIG_DISK_KEYS, "each disk has each key");
 
@@ -57,6 +66,7 @@ struct config {
 	u32 cap_service;
 	u32 freeze_after;		/* seconds; 0: never */
 	struct config_disk disk[CONFIG_DISKS];
+	struct config_device device[CONFIG_DEVICES];
 	char *text[CONFIG_KEYS];	/* of every key that was given; of files the absolute path */
 	int from[CONFIG_KEYS];
 	int problem_line;
@@ -81,6 +91,12 @@ static inline enum config_key config_disk_key(unsigned int disk, enum config_dis
 {
 	return (enum config_key)(KEY_DISKS + disk * CONFIG_DISK_KEYS + key);
 }
+
+/* "0000:00:04.0" from that or from "00:04.0". Returns false for anything else. */
+bool config_address(const char *text, char address[16]);
+
+/* "off", "trusted": as AVMM_ATTR_DEVICE_DMA. Returns false for anything else. */
+bool config_dma(const char *text, u32 *dma);
 
 /* "memory", "cap-user": as an option's name. */
 const char *config_option_name(enum config_key key);

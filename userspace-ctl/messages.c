@@ -54,6 +54,12 @@ static struct nla_policy policy[AVMM_ATTR_MAX + 1] = {
 	[AVMM_ATTR_DISK_READ_ONLY] = { .type = NLA_FLAG },
 	[AVMM_ATTR_DISK_SIZE] = { .type = NLA_U64 },
 	[AVMM_ATTR_DISK_WAITING] = { .type = NLA_U64 },
+	[AVMM_ATTR_DEVICE_ADDRESS] = { .type = NLA_STRING },
+	[AVMM_ATTR_DEVICE_DMA] = { .type = NLA_U32 },
+	[AVMM_ATTR_DEVICE_DRIVER] = { .type = NLA_STRING },
+	[AVMM_ATTR_DEVICE_IRQ] = { .type = NLA_U32 },
+	[AVMM_ATTR_DEVICE_GUEST] = { .type = NLA_U32 },
+	[AVMM_ATTR_DEVICE_LIVE] = { .type = NLA_U32 },
 };
 
 static u32 u32_or_0(struct nlattr *attr)
@@ -309,6 +315,38 @@ int parse_shares(struct nlmsghdr *header, struct shares *shares)
 	shares->service_share = u32_or_0(attrs[AVMM_ATTR_SERVICE_SHARE]);
 	shares->cap_service = u32_or_0(attrs[AVMM_ATTR_CAP_SERVICE]);
 	shares->cap_user = u32_or_0(attrs[AVMM_ATTR_CAP_USER]);
+	return 0;
+}
+
+static void copy_text(struct nlattr *attr, char *text, size_t size)
+{
+	text[0] = '\0';
+	if (attr)
+		strncat(text, nla_get_string(attr), size - 1);
+}
+
+int parse_device(struct nlmsghdr *header, struct device_status *device)
+{
+	struct nlattr *attrs[AVMM_ATTR_MAX + 1], *counters;
+	int ret = parse_message(header, AVMM_CMD_GET_DEVICES, attrs);
+	size_t size;
+
+	if (ret)
+		return ret;
+	memset(device, 0, sizeof(*device));
+	device->known = true;
+	copy_text(attrs[AVMM_ATTR_DEVICE_ADDRESS], device->address, sizeof(device->address));
+	copy_text(attrs[AVMM_ATTR_DEVICE_DRIVER], device->driver, sizeof(device->driver));
+	device->dma = u32_or_0(attrs[AVMM_ATTR_DEVICE_DMA]);
+	device->irq = u32_or_0(attrs[AVMM_ATTR_DEVICE_IRQ]);
+	device->guest = u32_or_0(attrs[AVMM_ATTR_DEVICE_GUEST]);
+	device->live = u32_or_0(attrs[AVMM_ATTR_DEVICE_LIVE]);
+	counters = attrs[AVMM_ATTR_DEVICE_COUNTERS];
+	size = counters ? (size_t)nla_len(counters) : 0;
+	if (size > sizeof(device->counters))
+		size = sizeof(device->counters);
+	if (size)
+		memcpy(device->counters, nla_data(counters), size);
 	return 0;
 }
 

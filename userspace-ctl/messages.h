@@ -101,12 +101,25 @@ struct console_part {
 	const char *data;		/* in the message */
 };
 
+struct device_status {
+	bool known;
+	u32 number;
+	char address[16];
+	char driver[32];		/* that had it before */
+	u32 dma;
+	u32 irq;
+	u32 guest;			/* device << 3 | function */
+	u32 live;
+	u32 counters[AVMM_DEVICE_COUNTERS];
+};
+
 /* Each returns 0 or a negative errno: -EINVAL for a malformed message. Messages add to *stats. */
 int parse_status(struct nlmsghdr *header, struct machine_status *status);
 int parse_stats(struct nlmsghdr *header, struct machine_stats *stats);
 int parse_log(struct nlmsghdr *header, struct log_part *part);
 int parse_console(struct nlmsghdr *header, struct console_part *part);
 int parse_partition(struct nlmsghdr *header, struct partition_status *partition);
+int parse_device(struct nlmsghdr *header, struct device_status *device);
 int parse_shares(struct nlmsghdr *header, struct shares *shares);
 
 /* How a dump ended: 0 or a negative errno. */

@@ -133,7 +133,7 @@ static int explain(const struct exchange *exchange)
 	case -EPERM:
 		return fail("permission denied: this needs root (CAP_NET_ADMIN)");
 	case -ENOENT:
-		if (exchange->cmd >= AVMM_CMD_GET_PARTITION)
+		if (exchange->cmd >= AVMM_CMD_GET_PARTITION && exchange->cmd <= AVMM_CMD_GET_CONSOLE)
 			return fail("there is no user partition");
 		return fail("the module avmm was removed");
 	case -EOPNOTSUPP:
@@ -202,7 +202,7 @@ int send_request(struct connection *connection, struct nl_msg *msg, message_hand
 
 int request(struct connection *connection, u8 cmd, message_handler handler, void *opaque)
 {
-	int flags = cmd == AVMM_CMD_GET_STATS ? NLM_F_DUMP : NLM_F_ACK;
+	int flags = cmd == AVMM_CMD_GET_STATS || cmd == AVMM_CMD_GET_DEVICES ? NLM_F_DUMP : NLM_F_ACK;
 
 	return send_request(connection, new_message(connection, cmd, flags), handler, opaque);
 }

@@ -9,6 +9,7 @@
 #include "avmmctl.h"
 #include "config.h"
 #include "disk.h"
+#include "device.h"
 #include "names.h"
 #include "partition.h"
 #include "supervisor.h"
@@ -90,6 +91,20 @@ static int check_none(struct connection *connection)
 	return ret;
 }
 
+/* Those that are assigned stay so when the partition is gone, until `avmmctl device release`. */
+static int assign_devices(struct start *start)
+{
+	int i, ret = EXIT_DONE;
+
+	for (i = 0; !ret && i < CONFIG_DEVICES; i++) {
+		const struct config_device *device = &start->config.device[i];
+
+		if (device->pci[0])
+			ret = device_assign(&start->control, device->pci, device->dma, true);
+	}
+	return ret;
+}
+
 static int create(struct start *start)
 {
 	struct image image;
@@ -97,7 +112,9 @@ static int create(struct start *start)
 
 	if (ret)
 		return ret;
-	ret = partition_create(&start->control, &start->config);
+	ret = assign_devices(start);
+	if (!ret)
+		ret = partition_create(&start->control, &start->config);
 	if (!ret) {
 		ret = disks_attach(&start->control, &start->config);
 		if (!ret)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* avmmctl status */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include "../include/uapi/avmm_netlink.h"
@@ -8,6 +9,20 @@
 #include "messages.h"
 #include "names.h"
 #include "netlink.h"
+
+struct devices {
+	u32 count;
+	struct device_status device[AVMM_MAX_DEVICES];
+};
+
+static int on_device(struct nlmsghdr *header, void *opaque)
+{
+	struct devices *devices = opaque;
+
+	if (devices->count == AVMM_MAX_DEVICES)
+		return -EINVAL;
+	return parse_device(header, &devices->device[devices->count++]);
+}
 
 static int on_status(struct nlmsghdr *header, void *opaque)
 {
@@ -93,7 +108,17 @@ static struct json_object *partitions_json(const struct machine_status *status)
 	return list;
 }
 
-static void show_json(const struct machine_status *status)
+static struct json_object *devices_json(const struct devices *devices)
+{
+	struct json_object *list = json_object_new_array();
+	u32 i;
+
+	for (i = 0; i < devices->count; i++)
+		json_object_array_add(list, json_object_new_string(devices->device[i].address));
+	return list;
+}
+
+static void show_json(const struct machine_status *status, const struct devices *devices)
 {
 	struct json_object *object = json_object_new_object(), *cpus = json_object_new_array();
 	u32 i;
@@ -106,6 +131,7 @@ static void show_json(const struct machine_status *status)
 	json_object_object_add(object, "prepare_ticks", json_object_new_uint64(status->prepare_ticks));
 	json_object_object_add(object, "tsc_khz", json_object_new_uint64(status->tsc_khz));
 	json_object_object_add(object, "partitions", partitions_json(status));
+	json_object_object_add(object, "devices", devices_json(devices));
 	json_object_object_add(object, "last_reason",
 			       json_object_new_string(partition_reason_name(status->partition.reason)));
 	for (i = 0; i < status->ncpus; i++)
@@ -157,7 +183,17 @@ static void show_partitions(const struct machine_status *status)
 	disks_show(user);
 }
 
-static void show_text(const struct machine_status *status)
+static void show_devices(const struct devices *devices)
+{
+	u32 i;
+
+	for (i = 0; i < devices->count; i++)
+		printf("%s%s", i ? ", " : "devices of the user partition: ", devices->device[i].address);
+	if (devices->count)
+		putchar('\n');
+}
+
+static void show_text(const struct machine_status *status, const struct devices *devices)
 {
 	char total[32], used[32], text[32], prepared[32];
 	u32 i;
@@ -172,6 +208,7 @@ static void show_text(const struct machine_status *status)
 	else
 		puts("monitor: none");
 	show_partitions(status);
+	show_devices(devices);
 	printf("\n%-4s %-10s %-8s %12s %14s\n", "CPU", "STATE", "LINUX", "LAUNCH", "EXITS");
 	for (i = 0; i < status->ncpus; i++)
 		show_cpu(status, &status->cpu[i]);
@@ -180,6 +217,7 @@ static void show_text(const struct machine_status *status)
 int status_run(const struct command *self, int argc, char **argv)
 {
 	static struct machine_status status;
+	static struct devices devices;
 	struct connection connection;
 	int ret = no_options(self, argc, argv);
 
@@ -189,12 +227,15 @@ int status_run(const struct command *self, int argc, char **argv)
 	if (ret)
 		return ret;
 	ret = request(&connection, AVMM_CMD_GET_STATUS, on_status, &status);
+	connection.tolerate = -EOPNOTSUPP;	/* an older module has none */
+	if (!ret)
+		ret = request(&connection, AVMM_CMD_GET_DEVICES, on_device, &devices);
 	disconnect(&connection);
 	if (ret)
 		return ret;
 	if (output_json)
-		show_json(&status);
+		show_json(&status, &devices);
 	else
-		show_text(&status);
+		show_text(&status, &devices);
 	return EXIT_DONE;
 }

@@ -22,6 +22,8 @@
 #define VMCS_HOST_TR_SEL		0x0c0c
 
 /* 64-bit fields */
+#define VMCS_IO_BITMAP_A		0x2000
+#define VMCS_IO_BITMAP_B		0x2002
 #define VMCS_MSR_BITMAP			0x2004
 #define VMCS_EXIT_MSR_STORE_ADDR	0x2006
 #define VMCS_EXIT_MSR_LOAD_ADDR		0x2008
@@ -142,6 +144,7 @@
 #define VMX_PROC_TPR_SHADOW		(1u << 21)
 #define VMX_PROC_NMI_WINDOW		(1u << 22)
 #define VMX_PROC_IO			(1u << 24)
+#define VMX_PROC_IO_BITMAPS		(1u << 25)
 #define VMX_PROC_MONITOR_TRAP		(1u << 27)
 #define VMX_PROC_MSR_BITMAPS		(1u << 28)
 #define VMX_PROC_MONITOR		(1u << 29)

@@ -11,6 +11,7 @@
 #ifndef AVMM_PARTITION_H
 #define AVMM_PARTITION_H
 
+#include <avmm/device.h>
 #include <avmm/types.h>
 
 #define AVMM_MAX_VCPUS		1	/* vCPUs on dedicated CPUs come later */
@@ -90,6 +91,7 @@ struct avmm_partition_page {
 	u32 pad;
 	u64 disk_messages;		/* crossings to the back half of the disk … */
 	u64 disk_calls;			/* … and back */
+	struct avmm_device_counts device[AVMM_MAX_DEVICES];	/* by number */
 };
 
 /*

@@ -46,6 +46,14 @@ enum avmm_genl_cmd {
 	AVMM_CMD_DISK_ATTACH,		/* DISK_NUMBER; DISK_PATH, DISK_CDROM, DISK_READ_ONLY. In state CREATED any drive; a
 					   CD-ROM drive, which then exists, takes a disc in any state. EBUSY, ENOTBLK … */
 	AVMM_CMD_DISK_DETACH,		/* DISK_NUMBER. In state CREATED the drive goes, later only the disc of a CD-ROM */
+
+	/*
+	 * Direct-access devices. An assigned device has this module for a driver and is the user partition's from its
+	 * next START on. ASSIGN and RELEASE need CAP_NET_ADMIN and that no partition exists (EBUSY).
+	 */
+	AVMM_CMD_GET_DEVICES,		/* dump: a message per assigned device: DEVICE_* */
+	AVMM_CMD_DEVICE_ASSIGN,		/* DEVICE_ADDRESS; optional: DEVICE_DMA */
+	AVMM_CMD_DEVICE_RELEASE,	/* DEVICE_ADDRESS: its former driver gets it back */
 	__AVMM_CMD_MAX,
 };
 #define AVMM_CMD_MAX (__AVMM_CMD_MAX - 1)
@@ -117,6 +125,13 @@ enum avmm_genl_attr {
 	AVMM_ATTR_DISK_SIZE,		/* u64: bytes */
 	AVMM_ATTR_DISK_COUNTERS,	/* binary: array of u64, by enum avmm_disk_counter; may be longer */
 	AVMM_ATTR_DISK_WAITING,		/* u64: milliseconds since the request that is on its way was made */
+	AVMM_ATTR_DEVICE_ADDRESS,	/* string: "0000:00:04.0"; in requests the domain may be missing */
+	AVMM_ATTR_DEVICE_DMA,		/* u32: 0 a device that can do DMA is refused, 1 it is kept from it, 2 trusted */
+	AVMM_ATTR_DEVICE_DRIVER,	/* string: the driver that had it, or "" */
+	AVMM_ATTR_DEVICE_IRQ,		/* u32: Linux's interrupt number, 0: none */
+	AVMM_ATTR_DEVICE_GUEST,		/* u32: device << 3 | function on the guest's bus 0 */
+	AVMM_ATTR_DEVICE_LIVE,		/* u32: 1 while a partition runs with it */
+	AVMM_ATTR_DEVICE_COUNTERS,	/* binary: array of u32, by enum avmm_device_counter; may be longer */
 	__AVMM_ATTR_MAX,
 };
 #define AVMM_ATTR_MAX (__AVMM_ATTR_MAX - 1)
@@ -160,6 +175,14 @@ enum avmm_disk_counter {
 	AVMM_DISK_COUNT_SECTORS_WRITTEN,
 	AVMM_DISK_COUNT_ERRORS,
 	AVMM_DISK_COUNTERS
+};
+
+enum avmm_device_counter {		/* since START */
+	AVMM_DEVICE_COUNT_RAISED,	/* interrupts of the device */
+	AVMM_DEVICE_COUNT_ACKED,	/* … that the guest has finished */
+	AVMM_DEVICE_COUNT_REFUSED,	/* times that a BAR lay where it must not, and was not mapped */
+	AVMM_DEVICE_COUNT_FORWARDED,	/* port accesses that the monitor had to do */
+	AVMM_DEVICE_COUNTERS
 };
 
 /*

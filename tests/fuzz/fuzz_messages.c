@@ -13,7 +13,7 @@
 #include "userspace-ctl/lines.h"
 #include "userspace-ctl/messages.h"
 
-#define PARSERS	8
+#define PARSERS	9
 
 static void print(u64 offset, const char *text, void *opaque)
 {
@@ -32,6 +32,7 @@ static void parse(struct nlmsghdr *header, uint8_t which)
 	static struct console_part console;
 	static struct log_part part;
 	struct shares shares;
+	struct device_status device;
 
 	switch (which % PARSERS) {
 	case 0:
@@ -57,6 +58,9 @@ static void parse(struct nlmsghdr *header, uint8_t which)
 	case 7:
 		parse_shares(header, &shares);
 		break;
+	case 8:
+		parse_device(header, &device);
+		break;
 	default: {
 		const char *text = parse_extack(header);
 
@@ -70,7 +74,7 @@ static void parse(struct nlmsghdr *header, uint8_t which)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const uint8_t types[PARSERS] = { 0x20, 0x20, 0x20, NLMSG_ERROR, NLMSG_DONE, 0x20, 0x20, 0x20 };
+	static const uint8_t types[PARSERS] = { 0x20, 0x20, 0x20, NLMSG_ERROR, NLMSG_DONE, 0x20, 0x20, 0x20, 0x20 };
 	struct nlmsghdr *header;
 
 	if (size < 2)

@@ -527,6 +527,29 @@ static void shares_are_understood(void **state)
 	nlmsg_free(msg);
 }
 
+static void devices_are_understood(void **state)
+{
+	struct nl_msg *msg = new_message(AVMM_CMD_GET_DEVICES);
+	const u32 counters[] = { 7, 6, 5 };
+	struct device_status device;
+
+	(void)state;
+	assert_int_equal(nla_put_string(msg, AVMM_ATTR_DEVICE_ADDRESS, "0000:00:04.0"), 0);
+	assert_int_equal(nla_put_string(msg, AVMM_ATTR_DEVICE_DRIVER,
+					"a driver whose name is longer than what there is room for"), 0);
+	assert_int_equal(nla_put_u32(msg, AVMM_ATTR_DEVICE_GUEST, 0x20), 0);
+	assert_int_equal(nla_put(msg, AVMM_ATTR_DEVICE_COUNTERS, sizeof(counters), counters), 0);
+	assert_int_equal(parse_device(nlmsg_hdr(msg), &device), 0);
+	assert_true(device.known);
+	assert_string_equal(device.address, "0000:00:04.0");
+	assert_string_equal(device.driver, "a driver whose name is longer t");
+	assert_int_equal(device.guest, 0x20);
+	assert_int_equal(device.counters[AVMM_DEVICE_COUNT_RAISED], 7);
+	assert_int_equal(device.counters[AVMM_DEVICE_COUNT_REFUSED], 5);
+	assert_int_equal(device.counters[AVMM_DEVICE_COUNT_FORWARDED], 0);
+	nlmsg_free(msg);
+}
+
 static void partitions_have_names(void **state)
 {
 	u32 i;
@@ -562,6 +585,7 @@ int main(void)
 		cmocka_unit_test(partition_is_understood),
 		cmocka_unit_test(console_is_bytes),
 		cmocka_unit_test(shares_are_understood),
+		cmocka_unit_test(devices_are_understood),
 		cmocka_unit_test(partitions_have_names),
 	};
 

@@ -61,6 +61,20 @@ static void everything_is_read(void **state)
 	assert_string_equal(config.text[KEY_CMDLINE], "console=ttyS0 root=/dev/sda1 quiet loglevel=3");
 }
 
+static void devices_are_read(void **state)
+{
+	(void)state;
+	assert_true(finish("[partition]\nmemory=4M\nkernel=/dev/null\n[device0]\npci = 00:04.0 ; the card\n"
+			   "[device7]\ndma = trusted\npci = 0001:3a:1f.7\n[device3]\npci=2:3.1\ndma=off\n"));
+	assert_string_equal(config.device[0].pci, "0000:00:04.0");
+	assert_int_equal(config.device[0].dma, 0);
+	assert_string_equal(config.device[7].pci, "0001:3a:1f.7");
+	assert_int_equal(config.device[7].dma, 2);
+	assert_string_equal(config.device[3].pci, "0000:02:03.1");
+	assert_int_equal(config.device[3].dma, 1);
+	assert_string_equal(config.device[1].pci, "");
+}
+
 static void defaults_hold(void **state)
 {
 	(void)state;
@@ -118,6 +132,18 @@ static const struct {
 	{ "memory = 4M\n", "user.ini:1: `memory` stands in no section" },
 	{ "\n[partitions]\n", "user.ini:2: unknown section [partitions]" },
 	{ "[]\n", "user.ini:1: unknown section []" },
+	{ "[device8]\n", "user.ini:1: unknown section [device8]" },
+	{ "[device0]\n[device0]\n", "user.ini:2: section [device0] stands in line 1 already" },
+	{ "[device0]\nisa = i8042\n", "user.ini:2: unknown key `isa` in section [device0]" },
+	{ "[device0]\npci = 00:20.0\n", "user.ini:2: pci = 00:20.0: an address is expected, as in 0000:00:04.0" },
+	{ "[device0]\npci = 0000:00:04.0 x\n",
+	  "user.ini:2: pci = 0000:00:04.0 x: an address is expected, as in 0000:00:04.0" },
+	{ "[device0]\npci = 00:04.0\npci = 00:05.0\n", "user.ini:3: `pci` stands in line 2 already" },
+	{ "[device0]\ndma = on\n", "user.ini:2: dma = on: off or trusted" },
+	{ "[partition]\nmemory=4M\nkernel=/dev/null\n[device1]\ndma = off\n",
+	  "user.ini:4: [device1]: `pci` is missing" },
+	{ "[partition]\nmemory=4M\nkernel=/dev/null\n[device0]\npci=00:04.0\n[device1]\npci=0000:00:04.0\n",
+	  "user.ini:7: pci = 0000:00:04.0: that is device0 already" },
 	{ "[disk4]\n", "user.ini:1: unknown section [disk4]" },
 	{ "[disk0]\nbus = scsi\n", "user.ini:2: bus = scsi: ide is expected" },
 	{ "[disk1]\nbus = nvme\n", "user.ini:2: bus = nvme: not supported yet, there is ide" },
@@ -269,6 +295,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(everything_is_read),
+		cmocka_unit_test(devices_are_read),
 		cmocka_unit_test(defaults_hold),
 		cmocka_unit_test(disks_are_read),
 		cmocka_unit_test(mistakes_are_named),

@@ -132,7 +132,9 @@ static void write_registers(const struct user_setup *s)
 static void write_controls(const struct vcpu *v, const struct user_setup *s)
 {
 	vmwrite(VMCS_PIN_CONTROLS, adjust(MSR_VMX_TRUE_PIN, WANT_PIN));
-	vmwrite(VMCS_PROC_CONTROLS, adjust(MSR_VMX_TRUE_PIN + 1, WANT_PROC));
+	vmwrite(VMCS_PROC_CONTROLS, adjust(MSR_VMX_TRUE_PIN + 1, WANT_PROC | (s->io_bitmap ? VMX_PROC_IO_BITMAPS : 0)));
+	vmwrite(VMCS_IO_BITMAP_A, s->io_bitmap);
+	vmwrite(VMCS_IO_BITMAP_B, s->io_bitmap ? s->io_bitmap + AVMM_PAGE_SIZE : 0);
 	vmwrite(VMCS_PROC_CONTROLS2, adjust(MSR_VMX_PROC2, WANT_PROC2 | LIKE_PROC2));
 	vmwrite(VMCS_EXCEPTION_BITMAP, WANT_EXCEPTIONS);
 	vmwrite(VMCS_EPTP, s->eptp);

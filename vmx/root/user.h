@@ -10,6 +10,7 @@
 struct user_setup {
 	u64 eptp;
 	u64 msr_bitmap;		/* physical */
+	u64 io_bitmap;		/* physical, two pages; 0: every port exits */
 	u64 virtual_apic;	/* physical: the local APIC's page */
 	u64 vpid;
 	/* the start: 64-bit mode, flat segments, interrupts off */

@@ -19,7 +19,8 @@ from . import avmm, emulator, image, paths, payload
 from .machine import PRELUDE, CommandFailed, Gone, Machine, Result, Shell
 
 GUEST = Path(__file__).resolve().parent / 'guest-user'
-MODULES = ['drivers/acpi/button.ko', 'drivers/input/evdev.ko']     # the power button
+MODULES = ['drivers/acpi/button.ko', 'drivers/input/evdev.ko',     # the power button
+           'drivers/net/ethernet/8390/8390.ko', 'drivers/net/ethernet/8390/ne2k-pci.ko']
 DISK_MODULES = ['ata_piix', 'sd_mod', 'sr_mod']                     # with all that they need, by disk_drivers()
 INI, IN, OUT, PID = '/root/user.ini', '/tmp/user.in', '/tmp/user.out', '/tmp/user.pid'
 CMDLINE = 'console=ttyS0,115200 quiet panic=-1 rdinit=/init'

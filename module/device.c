@@ -1,0 +1,670 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Direct-access devices on Linux's side. A device that is assigned has this module's stub for a driver, by
+ * driver_override; the stub does nothing with it but hold it, so that nobody else in Linux does.
+ *
+ *	assigned	bound to the stub, decoding, not mastering the bus, its interrupt line requested but masked
+ *	live		a partition runs with it: an interrupt masks the line and is relayed; acknowledged, it is unmasked
+ *
+ * A line is masked at the device where it can do so (DisINTx, PCI 2.3): then others may share it. Else the line itself
+ * is, and it must be this device's alone: Linux refuses to request it otherwise.
+ *
+ * `lock` guards assigning and releasing, and is held across driver callbacks of other drivers; `irq_lock` guards what
+ * the interrupt handler touches. Lock order: partition.c's lock, then `lock`, then device locks; `irq_lock` last.
+ */
+#include <linux/interrupt.h>
+#include <linux/io.h>
+#include <linux/irq.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/pci.h>
+#include <linux/smp.h>
+#include <linux/spinlock.h>
+#include <linux/string.h>
+#include <avmm/hypercall.h>
+#include "module.h"
+#include "device.h"
+#include "partition.h"
+
+#define STUB_NAME	"avmm"
+#define FIRST_SLOT	2	/* slots 0 and 1 of the guest's bus are its chip set */
+#define LAST_SLOT	31
+
+struct direct {
+	struct pci_dev *pdev;		/* NULL: this entry is free */
+	u32 number;
+	u32 dma;
+	u32 guest_devfn;
+	int irq;			/* 0: it has no pin */
+	bool masks_itself;		/* DisINTx */
+	bool live;
+	bool masked;			/* relayed, and not yet acknowledged */
+	u32 seen;			/* acknowledgements, at the last look */
+	call_single_data_t relay;
+	char was[32];			/* the driver that had it */
+};
+
+static DEFINE_MUTEX(lock);
+static DEFINE_RAW_SPINLOCK(irq_lock);
+static struct direct devices[AVMM_MAX_DEVICES];
+static struct direct *taking;		/* whom the stub may bind to */
+static struct avmm_refusal *taking_why;
+static int taking_err;
+static struct direct *giving;		/* whom it is to let go */
+
+/* Interrupts */
+
+/* On the shared CPU, with interrupts off. Without a partition nobody wants to know. */
+static void relay(void *data)
+{
+	struct direct *d = data;
+
+	vmx_hypercall(AVMM_HC_DEVICE_INTERRUPT, d->number, 0, 0);
+}
+
+static irqreturn_t on_interrupt(int irq, void *data)
+{
+	struct direct *d = data;
+
+	raw_spin_lock(&irq_lock);
+	if (!d->live || d->masked || (d->masks_itself && !pci_check_and_mask_intx(d->pdev))) {
+		raw_spin_unlock(&irq_lock);
+		return IRQ_NONE;
+	}
+	if (!d->masks_itself)
+		disable_irq_nosync(irq);
+	d->masked = true;
+	raw_spin_unlock(&irq_lock);
+	if (smp_processor_id() == AVMM_SHARED_CPU)
+		relay(d);
+	else
+		smp_call_function_single_async(AVMM_SHARED_CPU, &d->relay);
+	return IRQ_HANDLED;
+}
+
+/* Under irq_lock. True: the device has more to say already. */
+static bool unmask(struct direct *d)
+{
+	if (!d->masked)
+		return false;
+	if (d->masks_itself && !pci_check_and_unmask_intx(d->pdev))
+		return true;
+	d->masked = false;
+	if (!d->masks_itself)
+		enable_irq(d->irq);
+	return false;
+}
+
+void avmm_device_look(void)
+{
+	const struct avmm_partition_page *page = avmm_shared_partition();
+	unsigned int i;
+
+	for (i = 0; i < AVMM_MAX_DEVICES; i++) {
+		struct direct *d = &devices[i];
+		bool again = false;
+		u32 acked;
+
+		if (!READ_ONCE(d->live))
+			continue;
+		raw_spin_lock(&irq_lock);
+		acked = READ_ONCE(page->device[i].acked);
+		if (d->live && acked != d->seen) {
+			d->seen = acked;
+			again = unmask(d);
+		}
+		raw_spin_unlock(&irq_lock);
+		if (again)
+			smp_call_function_single_async(AVMM_SHARED_CPU, &d->relay);
+	}
+}
+
+static int take_irq(struct direct *d, struct avmm_refusal *why)
+{
+	int err;
+
+	if (!d->pdev->pin)
+		return 0;
+	if (!d->pdev->irq)
+		return avmm_refuse(why, -ENODEV, "%s: no interrupt line was found for its pin", pci_name(d->pdev));
+	d->masks_itself = pci_intx_mask_supported(d->pdev);
+	if (d->masks_itself) {
+		pci_intx(d->pdev, 0);
+		err = request_irq(d->pdev->irq, on_interrupt, IRQF_SHARED, STUB_NAME, d);
+	} else {
+		/* masked at once, not at the next interrupt; a line that is not free is no news for the kernel log */
+		irq_set_status_flags(d->pdev->irq, IRQ_DISABLE_UNLAZY);
+		err = request_irq(d->pdev->irq, on_interrupt, IRQF_NO_AUTOEN | IRQF_PROBE_SHARED, STUB_NAME, d);
+	}
+	if (err == -EBUSY)
+		return avmm_refuse(why, err, "%s: its interrupt line %u is shared with another device, and it cannot "
+				   "mask its own interrupts", pci_name(d->pdev), d->pdev->irq);
+	if (err)
+		return avmm_refuse(why, err, "%s: its interrupt line %u cannot be requested: error %d",
+				   pci_name(d->pdev), d->pdev->irq, err);
+	d->irq = d->pdev->irq;
+	irq_set_affinity(d->irq, cpumask_of(AVMM_SHARED_CPU));
+	return 0;
+}
+
+static void give_irq(struct direct *d)
+{
+	if (!d->irq)
+		return;
+	if (!d->masks_itself)
+		irq_clear_status_flags(d->irq, IRQ_DISABLE_UNLAZY);
+	free_irq(d->irq, d);
+	d->irq = 0;
+}
+
+/* What may be assigned */
+
+static bool on_page_of(struct pci_dev *other, phys_addr_t page)
+{
+	unsigned int i;
+
+	for (i = 0; i < PCI_NUM_RESOURCES; i++)
+		if (pci_resource_flags(other, i) & IORESOURCE_MEM && pci_resource_len(other, i) &&
+		    pci_resource_start(other, i) < page + PAGE_SIZE && pci_resource_end(other, i) >= page)
+			return true;
+	return false;
+}
+
+/* A page is the least that can be given; what else lies on it would be given, too. */
+static int check_page(struct pci_dev *pdev, unsigned int bar, struct avmm_refusal *why)
+{
+	phys_addr_t start = pci_resource_start(pdev, bar);
+	struct pci_dev *other = NULL;
+
+	if (start % PAGE_SIZE)
+		return avmm_refuse(why, -EBUSY, "%s: BAR %u does not begin at a page", pci_name(pdev), bar);
+	if (pci_resource_len(pdev, bar) >= PAGE_SIZE)
+		return 0;
+	for_each_pci_dev(other) {
+		if (other == pdev || !on_page_of(other, start))
+			continue;
+		avmm_refuse(why, -EBUSY, "%s: BAR %u is on the same page as one of %s", pci_name(pdev), bar,
+			    pci_name(other));
+		pci_dev_put(other);
+		return -EBUSY;
+	}
+	return 0;
+}
+
+static int check_bars(struct pci_dev *pdev, struct avmm_refusal *why)
+{
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; !err && i < AVMM_DEVICE_BARS; i++) {
+		unsigned long flags = pci_resource_flags(pdev, i);
+
+		if (!pci_resource_len(pdev, i))
+			continue;
+		if (!pci_resource_start(pdev, i) || flags & IORESOURCE_UNSET)
+			err = avmm_refuse(why, -EBUSY, "%s: BAR %u has no address", pci_name(pdev), i);
+		else if (flags & IORESOURCE_MEM)
+			err = check_page(pdev, i, why);
+	}
+	return err;
+}
+
+/* Does the bit for bus mastering stay set? What cannot be a master cannot do DMA. */
+static bool can_master(struct pci_dev *pdev)
+{
+	u16 old, now;
+
+	pci_read_config_word(pdev, PCI_COMMAND, &old);
+	if (old & PCI_COMMAND_MASTER)
+		return true;
+	pci_write_config_word(pdev, PCI_COMMAND, old | PCI_COMMAND_MASTER);
+	pci_read_config_word(pdev, PCI_COMMAND, &now);
+	pci_write_config_word(pdev, PCI_COMMAND, old);
+	return now & PCI_COMMAND_MASTER;
+}
+
+static int check_kind(struct pci_dev *pdev, struct avmm_refusal *why)
+{
+	if (pdev->hdr_type != PCI_HEADER_TYPE_NORMAL || pdev->class >> 16 == PCI_BASE_CLASS_BRIDGE)
+		return avmm_refuse(why, -EINVAL, "%s is a part of the machine's board, not a device to assign",
+				   pci_name(pdev));
+	return 0;
+}
+
+/* The stub has just got the device, which no driver uses. */
+static int check_dma(const struct direct *d, struct avmm_refusal *why)
+{
+	if (d->dma == AVMM_DMA_OFF || !can_master(d->pdev))
+		return 0;
+	if (d->dma == AVMM_DMA_NONE)
+		return avmm_refuse(why, -EPERM, "%s can do DMA, by which the user partition could reach all memory: "
+				   "say dma = off, or dma = trusted", pci_name(d->pdev));
+	return avmm_refuse(why, -EOPNOTSUPP, "%s: DMA without an IOMMU needs memory_mode = identity, which this version "
+			   "does not have", pci_name(d->pdev));
+}
+
+/* The stub driver */
+
+/* Bus mastering is off, read back, before anybody else gets the memory. */
+static void quiesce(struct direct *d)
+{
+	u16 command;
+
+	pci_clear_master(d->pdev);
+	pci_read_config_word(d->pdev, PCI_COMMAND, &command);
+	if (command & PCI_COMMAND_MASTER)
+		pr_avmm(KERN_ERR, "%s goes on mastering the bus\n", pci_name(d->pdev));
+	if (d->masks_itself)
+		pci_intx(d->pdev, 0);
+}
+
+static int take(struct direct *d, struct avmm_refusal *why)
+{
+	struct pci_dev *pdev = d->pdev;
+	int err = check_bars(pdev, why) ?: check_dma(d, why);
+
+	if (err)
+		return err;
+	err = pci_enable_device(pdev);
+	if (err)
+		return avmm_refuse(why, err, "%s cannot be enabled: error %d", pci_name(pdev), err);
+	err = pci_request_regions(pdev, STUB_NAME);
+	if (err) {
+		avmm_refuse(why, err, "%s: its addresses are in use", pci_name(pdev));
+		goto disable;
+	}
+	pci_save_state(pdev);
+	if (!__pci_reset_function_locked(pdev))
+		pci_restore_state(pdev);
+	quiesce(d);
+	err = take_irq(d, why);
+	if (!err)
+		return 0;
+	pci_release_regions(pdev);
+disable:
+	pci_disable_device(pdev);
+	return err;
+}
+
+static int stub_probe(struct pci_dev *pdev, const struct pci_device_id *id)
+{
+	struct direct *d = taking;
+
+	if (!d || d->pdev != pdev)
+		return -ENODEV;
+	taking_err = take(d, taking_why);
+	if (taking_err)
+		return -ENODEV;		/* about which the driver core says nothing */
+	pci_set_drvdata(pdev, d);
+	return 0;
+}
+
+/* Called by release() below, or because the device vanishes: then the partition cannot go on. */
+static void stub_remove(struct pci_dev *pdev)
+{
+	struct direct *d = pci_get_drvdata(pdev);
+	struct avmm_refusal ignored;
+
+	if (READ_ONCE(d->live)) {
+		pr_avmm(KERN_ERR, "%s vanishes: the user partition is stopped\n", pci_name(pdev));
+		avmm_partition_destroy(&ignored);
+	}
+	give_irq(d);
+	if (d->masks_itself)
+		pci_intx(pdev, 1);
+	pci_release_regions(pdev);
+	pci_disable_device(pdev);
+	pci_set_drvdata(pdev, NULL);
+	if (giving != d) {
+		pci_dev_put(d->pdev);
+		d->pdev = NULL;
+	}
+}
+
+static const struct pci_device_id no_ids[] = { { } };
+
+static struct pci_driver stub = {
+	.name = STUB_NAME,
+	.id_table = no_ids,		/* by driver_override only */
+	.probe = stub_probe,
+	.remove = stub_remove,
+	.driver = { .suppress_bind_attrs = true },
+};
+
+/* The field moved; "" clears it. */
+#ifdef AVMM_HAVE_DEVICE_DRIVER_OVERRIDE
+static int override(struct pci_dev *pdev, const char *name)
+{
+	return device_set_driver_override(&pdev->dev, name);
+}
+
+static bool is_overridden(struct pci_dev *pdev)
+{
+	return device_has_driver_override(&pdev->dev);
+}
+#else
+static int override(struct pci_dev *pdev, const char *name)
+{
+	return driver_set_override(&pdev->dev, &pdev->driver_override, name, strlen(name));
+}
+
+static bool is_overridden(struct pci_dev *pdev)
+{
+	return pdev->driver_override;
+}
+#endif
+
+/* Under `lock`. */
+
+static struct direct *find(const struct pci_dev *pdev)
+{
+	unsigned int i;
+
+	for (i = 0; i < AVMM_MAX_DEVICES; i++)
+		if (devices[i].pdev == pdev)
+			return &devices[i];
+	return NULL;
+}
+
+static struct pci_dev *look_up(const char *address, struct avmm_refusal *why)
+{
+	unsigned int domain = 0, bus, slot, function;
+	struct pci_dev *pdev = NULL;
+	char end;
+
+	if (sscanf(address, "%x:%x:%x.%x%c", &domain, &bus, &slot, &function, &end) != 4) {
+		domain = 0;
+		if (sscanf(address, "%x:%x.%x%c", &bus, &slot, &function, &end) != 3) {
+			avmm_refuse(why, -EINVAL, "`%.40s` is no address of a PCI device, as in 0000:00:04.0", address);
+			return ERR_PTR(-EINVAL);
+		}
+	}
+	if (bus < 256 && slot < 32 && function < 8)
+		pdev = pci_get_domain_bus_and_slot(domain, bus, PCI_DEVFN(slot, function));
+	if (pdev)
+		return pdev;
+	avmm_refuse(why, -ENODEV, "there is no device at %.40s", address);
+	return ERR_PTR(-ENODEV);
+}
+
+static bool slot_taken(unsigned int slot)
+{
+	unsigned int i;
+
+	for (i = 0; i < AVMM_MAX_DEVICES; i++)
+		if (devices[i].pdev && PCI_SLOT(devices[i].guest_devfn) == slot)
+			return true;
+	return false;
+}
+
+/* Where it is on the machine, if that can be; a guest's devices have one function. */
+static u32 place(const struct pci_dev *pdev)
+{
+	unsigned int slot = PCI_SLOT(pdev->devfn);
+
+	if (pci_domain_nr(pdev->bus) || pdev->bus->number || PCI_FUNC(pdev->devfn) || slot < FIRST_SLOT ||
+	    slot_taken(slot))
+		for (slot = LAST_SLOT; slot > FIRST_SLOT && slot_taken(slot);)
+			slot--;
+	return PCI_DEVFN(slot, 0);
+}
+
+static void give_back(struct pci_dev *pdev)
+{
+	override(pdev, "");
+	if (device_attach(&pdev->dev) < 0)
+		pr_avmm(KERN_WARNING, "%s: its driver does not take it again\n", pci_name(pdev));
+}
+
+static int bind(struct direct *d, struct avmm_refusal *why)
+{
+	struct pci_dev *pdev = d->pdev;
+	int err;
+
+	if (is_overridden(pdev))
+		return avmm_refuse(why, -EBUSY, "%s is reserved for another driver by driver_override", pci_name(pdev));
+	err = override(pdev, STUB_NAME);
+	if (err)
+		return err;
+	device_release_driver(&pdev->dev);
+	taking = d;
+	taking_why = why;
+	taking_err = -EBUSY;
+	err = device_attach(&pdev->dev);
+	taking = NULL;
+	if (err == 1)
+		return 0;
+	if (!why->text[0])
+		avmm_refuse(why, -EBUSY, "%s cannot be taken: error %d", pci_name(pdev), err);
+	give_back(pdev);
+	return taking_err;
+}
+
+static int assign(struct pci_dev *pdev, u32 dma, struct avmm_refusal *why)
+{
+	struct direct *d = find(NULL);
+	int err;
+
+	if (find(pdev))
+		return avmm_refuse(why, -EEXIST, "%s is assigned already", pci_name(pdev));
+	if (avmm_partition_exists())
+		return avmm_refuse(why, -EBUSY, "there is a user partition: devices are assigned before it is created");
+	if (!d)
+		return avmm_refuse(why, -ENOSPC, "%u devices are assigned, more cannot be", AVMM_MAX_DEVICES);
+	err = check_kind(pdev, why);
+	if (err)
+		return err;
+	*d = (struct direct){ .number = d - devices, .dma = dma, .guest_devfn = place(pdev) };
+	INIT_CSD(&d->relay, relay, d);
+	strscpy(d->was, pdev->dev.driver ? pdev->dev.driver->name : "", sizeof(d->was));
+	d->pdev = pdev;
+	err = bind(d, why);
+	if (err)
+		d->pdev = NULL;
+	else
+		pr_avmm(KERN_INFO, "%s is assigned to the user partition\n", pci_name(pdev));
+	return err;
+}
+
+int avmm_device_assign(const char *address, u32 dma, struct avmm_refusal *why)
+{
+	struct pci_dev *pdev;
+	int err;
+
+	mutex_lock(&lock);
+	pdev = look_up(address, why);
+	err = IS_ERR(pdev) ? PTR_ERR(pdev) : assign(pdev, dma, why);
+	if (err && !IS_ERR(pdev))
+		pci_dev_put(pdev);
+	mutex_unlock(&lock);
+	return err;
+}
+
+static void release(struct direct *d)
+{
+	struct pci_dev *pdev = d->pdev;
+
+	giving = d;
+	device_release_driver(&pdev->dev);
+	giving = NULL;
+	d->pdev = NULL;
+	give_back(pdev);
+	pr_avmm(KERN_INFO, "%s is Linux's again\n", pci_name(pdev));
+	pci_dev_put(pdev);
+}
+
+int avmm_device_release(const char *address, struct avmm_refusal *why)
+{
+	struct pci_dev *pdev;
+	struct direct *d;
+	int err = 0;
+
+	mutex_lock(&lock);
+	pdev = look_up(address, why);
+	if (IS_ERR(pdev)) {
+		err = PTR_ERR(pdev);
+		goto out;
+	}
+	d = find(pdev);
+	if (!d)
+		err = avmm_refuse(why, -ENOENT, "%s is not assigned", pci_name(pdev));
+	else if (avmm_partition_exists())
+		err = avmm_refuse(why, -EBUSY, "there is a user partition: devices are released after it is gone");
+	else
+		release(d);
+	pci_dev_put(pdev);
+out:
+	mutex_unlock(&lock);
+	return err;
+}
+
+bool avmm_device_info(unsigned int number, struct avmm_device_info *info)
+{
+	const struct direct *d = &devices[number];
+
+	mutex_lock(&lock);
+	*info = (struct avmm_device_info){ .number = number };
+	if (d->pdev) {
+		strscpy(info->address, pci_name(d->pdev), sizeof(info->address));
+		strscpy(info->driver, d->was, sizeof(info->driver));
+		info->irq = d->irq;
+		info->guest_devfn = d->guest_devfn;
+		info->dma = d->dma;
+		info->live = READ_ONCE(d->live);
+		if (info->live)
+			info->counts = avmm_shared_partition()->device[number];
+	}
+	mutex_unlock(&lock);
+	return info->address[0];
+}
+
+/* For the partition */
+
+static void describe_bars(struct pci_dev *pdev, struct avmm_device *page)
+{
+	unsigned int i;
+
+	for (i = 0; i < AVMM_DEVICE_BARS; i++) {
+		unsigned long flags = pci_resource_flags(pdev, i);
+
+		if (!pci_resource_len(pdev, i))
+			continue;
+		page->bar[i] = (struct avmm_device_bar){
+			.base = pci_resource_start(pdev, i),
+			.size = pci_resource_len(pdev, i),
+			.flags = (flags & IORESOURCE_IO ? AVMM_BAR_IO : 0) |
+				 (flags & IORESOURCE_MEM_64 ? AVMM_BAR_64 : 0) |
+				 (flags & IORESOURCE_PREFETCH ? AVMM_BAR_PREFETCH : 0),
+		};
+	}
+}
+
+static void describe(struct direct *d, struct avmm_device *page)
+{
+	u32 value;
+	int i;
+
+	memset(page, 0, sizeof(*page));
+	page->number = d->number;
+	page->address = d->pdev->bus->number << 8 | d->pdev->devfn;
+	page->guest_devfn = d->guest_devfn;
+	page->flags = AVMM_DEVICE_PRESET;
+	describe_bars(d->pdev, page);
+	for (i = 0; i < AVMM_DEVICE_CONFIG; i += sizeof(value)) {
+		pci_read_config_dword(d->pdev, i, &value);
+		memcpy(&page->config[i], &value, sizeof(value));
+	}
+	page->config[PCI_HEADER_TYPE] &= 0x7f;	/* its other functions stay here */
+}
+
+int avmm_device_attach(void *page, struct avmm_refusal *why)
+{
+	unsigned int i;
+	int err = 0;
+
+	BUILD_BUG_ON(sizeof(struct avmm_device) > PAGE_SIZE);
+	mutex_lock(&lock);
+	for (i = 0; !err && i < AVMM_MAX_DEVICES; i++) {
+		struct direct *d = &devices[i];
+
+		if (!d->pdev)
+			continue;
+		describe(d, page);
+		err = avmm_hypercall(AVMM_HC_PARTITION_DEVICE, virt_to_phys(page), 0, 0);
+		if (err)
+			avmm_refuse(why, err, "the monitor does not take the device %s: error %d", pci_name(d->pdev), err);
+	}
+	mutex_unlock(&lock);
+	return err;
+}
+
+void avmm_device_go(void)
+{
+	unsigned int i;
+
+	mutex_lock(&lock);
+	for (i = 0; i < AVMM_MAX_DEVICES; i++) {
+		struct direct *d = &devices[i];
+
+		if (!d->pdev)
+			continue;
+		d->seen = 0;
+		d->masked = false;
+		WRITE_ONCE(d->live, true);
+		if (d->irq && d->masks_itself)
+			pci_intx(d->pdev, 1);
+		else if (d->irq)
+			enable_irq(d->irq);
+	}
+	mutex_unlock(&lock);
+}
+
+static void nothing(void *data)
+{
+	/* what was queued on that CPU before this has been called */
+}
+
+static void halt_one(struct direct *d)
+{
+	bool masked;
+
+	raw_spin_lock_irq(&irq_lock);
+	masked = d->masked;
+	WRITE_ONCE(d->live, false);
+	d->masked = false;
+	raw_spin_unlock_irq(&irq_lock);
+	if (d->irq && !d->masks_itself && !masked)
+		disable_irq(d->irq);
+	quiesce(d);
+	if (d->irq)
+		synchronize_irq(d->irq);
+	smp_call_function_single(AVMM_SHARED_CPU, nothing, NULL, 1);
+	if (pci_try_reset_function(d->pdev) == 0)
+		quiesce(d);
+}
+
+void avmm_device_halt(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < AVMM_MAX_DEVICES; i++)
+		if (READ_ONCE(devices[i].live))
+			halt_one(&devices[i]);
+}
+
+int avmm_device_init(void)
+{
+	return pci_register_driver(&stub);
+}
+
+void avmm_device_exit(void)
+{
+	unsigned int i;
+
+	mutex_lock(&lock);
+	for (i = 0; i < AVMM_MAX_DEVICES; i++)
+		if (devices[i].pdev)
+			release(&devices[i]);
+	mutex_unlock(&lock);
+	pci_unregister_driver(&stub);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* device.c: direct-access devices, taken from Linux for the user partition. */
+#ifndef MODULE_DEVICE_H
+#define MODULE_DEVICE_H
+
+#include <linux/types.h>
+#include <avmm/device.h>
+
+struct avmm_refusal;
+
+enum avmm_dma { AVMM_DMA_NONE, AVMM_DMA_OFF, AVMM_DMA_TRUSTED };	/* AVMM_ATTR_DEVICE_DMA */
+
+struct avmm_device_info {
+	char address[16];		/* "0000:00:04.0" */
+	char driver[32];		/* who had it; "": nobody */
+	u32 number;
+	u32 irq;			/* Linux's; 0: none */
+	u32 guest_devfn;
+	u32 dma;			/* enum avmm_dma */
+	bool live;			/* a partition that runs has it */
+	struct avmm_device_counts counts;	/* zero unless it is live */
+};
+
+int avmm_device_init(void);
+void avmm_device_exit(void);		/* all go back to Linux */
+
+/* address: "0000:00:04.0" or "00:04.0". May sleep; 0 or a negative errno, with `why` filled in. */
+int avmm_device_assign(const char *address, u32 dma, struct avmm_refusal *why);
+int avmm_device_release(const char *address, struct avmm_refusal *why);
+/* The assigned device with this number; false: there is none. */
+bool avmm_device_info(unsigned int number, struct avmm_device_info *info);
+
+/* For partition.c, under its lock. page: a page to tell the monitor by; attach comes before the start, go behind it. */
+int avmm_device_attach(void *page, struct avmm_refusal *why);
+void avmm_device_go(void);
+void avmm_device_halt(void);		/* no interrupt, no DMA any more; may be called again */
+
+void avmm_device_look(void);		/* the monitor's message, in interrupt context: lines to unmask */
+
+#endif

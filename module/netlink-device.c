@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The direct-access devices' commands of the netlink family. What may be assigned is decided in device.c. No state. */
+#include "device.h"
+#include "module.h"
+#include "netlink.h"
+#include "partition.h"
+
+const struct nla_policy avmm_assign_policy[] = {
+	[AVMM_ATTR_DEVICE_ADDRESS] = { .type = NLA_NUL_STRING, .len = 40 },
+	[AVMM_ASSIGN_ATTRS] = { .type = NLA_U32 },
+};
+
+const struct nla_policy avmm_release_policy[] = {
+	[AVMM_RELEASE_ATTRS] = { .type = NLA_NUL_STRING, .len = 40 },
+};
+
+static int put_entry(struct sk_buff *skb, struct netlink_callback *cb, const struct avmm_device_info *info)
+{
+	const u32 counts[AVMM_DEVICE_COUNTERS] = {
+		[AVMM_DEVICE_COUNT_RAISED] = info->counts.raised,
+		[AVMM_DEVICE_COUNT_ACKED] = info->counts.acked,
+		[AVMM_DEVICE_COUNT_REFUSED] = info->counts.refused,
+		[AVMM_DEVICE_COUNT_FORWARDED] = info->counts.forwarded,
+	};
+	void *header = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq, &avmm_family, NLM_F_MULTI,
+				   AVMM_CMD_GET_DEVICES);
+
+	if (!header)
+		return -EMSGSIZE;
+	if (nla_put_string(skb, AVMM_ATTR_DEVICE_ADDRESS, info->address) ||
+	    nla_put_string(skb, AVMM_ATTR_DEVICE_DRIVER, info->driver) ||
+	    nla_put_u32(skb, AVMM_ATTR_DEVICE_DMA, info->dma) ||
+	    nla_put_u32(skb, AVMM_ATTR_DEVICE_IRQ, info->irq) ||
+	    nla_put_u32(skb, AVMM_ATTR_DEVICE_GUEST, info->guest_devfn) ||
+	    nla_put_u32(skb, AVMM_ATTR_DEVICE_LIVE, info->live) ||
+	    nla_put(skb, AVMM_ATTR_DEVICE_COUNTERS, sizeof(counts), counts)) {
+		genlmsg_cancel(skb, header);
+		return -EMSGSIZE;
+	}
+	genlmsg_end(skb, header);
+	return 0;
+}
+
+/* cb->args[0]: the next number. */
+int avmm_dump_devices(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	struct avmm_device_info info;
+	unsigned long *next = (unsigned long *)cb->ctx;
+
+	for (; *next < AVMM_MAX_DEVICES; ++*next)
+		if (avmm_device_info(*next, &info) && put_entry(skb, cb, &info))
+			return skb->len ? skb->len : -EMSGSIZE;
+	return skb->len;
+}
+
+int avmm_do_assign(struct sk_buff *request, struct genl_info *info)
+{
+	struct avmm_refusal *why = avmm_next_refusal();
+	struct nlattr *address = info->attrs[AVMM_ATTR_DEVICE_ADDRESS], *dma = info->attrs[AVMM_ATTR_DEVICE_DMA];
+
+	if (!address || (dma && nla_get_u32(dma) > AVMM_DMA_TRUSTED))
+		return avmm_answer(info, avmm_refuse(why, -EINVAL, "which device?"), why);
+	return avmm_answer(info, avmm_device_assign(nla_data(address), dma ? nla_get_u32(dma) : AVMM_DMA_NONE, why),
+			   why);
+}
+
+int avmm_do_release(struct sk_buff *request, struct genl_info *info)
+{
+	struct avmm_refusal *why = avmm_next_refusal();
+	struct nlattr *address = info->attrs[AVMM_ATTR_DEVICE_ADDRESS];
+
+	if (!address)
+		return avmm_answer(info, avmm_refuse(why, -EINVAL, "which device?"), why);
+	return avmm_answer(info, avmm_device_release(nla_data(address), why), why);
+}

@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Direct-access devices of the user partition: their BARs in its second-level translation and its I/O bitmap, their
+ * interrupts on its lines. What may be where is decided in vdev/bars.c, what configuration space shows in vdev/direct.c.
+ *
+ *	memory BAR	in the user's EPT, uncached, where the guest put it; taken out of the service's EPT
+ *	port BAR	at the machine's own address: no exit, by the I/O bitmap; elsewhere: each access is forwarded
+ *	INTx		the module masks the machine's line and relays; when the guest is done, the module unmasks it
+ *
+ * Each write to configuration space that may move something makes a new plan of all BARs; only what changed is mapped
+ * anew. State is added to and forgotten by hypercalls while no vCPU runs; everything else is under the platform's lock.
+ */
+#include <avmm/device.h>
+#include <avmm/x86.h>
+#include <ept-shadow/mtrr.h>
+#include <vdev/bars.h>
+#include <vdev/direct.h>
+#include <vmx/root/insn.h>
+#include <vmx/root/root.h>
+#include <vmx/root/upcalls.h>
+#include <vmx/root/user.h>
+#include "core.h"
+#include "direct.h"
+#include "partition.h"
+
+#define ENOENT		2
+#define BARS		(AVMM_MAX_DEVICES * AVMM_DEVICE_BARS)
+#define FOUR_GIB	(1ull << 32)
+#define LEGACY_END	0x100000ull	/* below: RAM, video memory, ROMs */
+#define FIXED_BASE	0xfec00000ull	/* from here to 4 GiB: APICs, HPET, message addresses, firmware */
+#define ISA_PORTS	0x400u		/* below: devices of the board */
+#define IO_PAGES	2
+#define REG_BARS	0x10
+#define REG_BARS_END	0x28
+#define REG_COMMAND	0x04
+
+struct lent_bar {
+	struct bus_row row;	/* of a port BAR; the context of its handlers is this structure */
+	struct avmm_device_counts *counts;
+	u64 place;		/* where the guest has it; BARS_NOWHERE */
+	u16 port;		/* the machine's */
+	bool lent;		/* taken from the service's EPT */
+};
+
+static struct slot {
+	struct direct direct;
+	struct lent_bar bar[AVMM_DEVICE_BARS];
+	bool pending;		/* an interrupt that the guest has not finished */
+	bool line;		/* as the chip set has it */
+	u32 refused;		/* BARs that the plan in force left out */
+} slots[AVMM_MAX_DEVICES];
+
+static u32 nslots;
+static u8 *io_bitmap;
+
+static u64 forward_read(void *ctx, u32 offset, unsigned int size, u64 now)
+{
+	const struct lent_bar *bar = ctx;
+	u16 port = (u16)(bar->port + offset);
+	u32 value = 0;
+
+	(void)now;
+	bar->counts->forwarded++;
+	if (size == 1)
+		asm volatile("inb %w1, %b0" : "+a"(value) : "Nd"(port));
+	else if (size == 2)
+		asm volatile("inw %w1, %w0" : "+a"(value) : "Nd"(port));
+	else
+		asm volatile("inl %w1, %0" : "=a"(value) : "Nd"(port));
+	return value;
+}
+
+static void forward_write(void *ctx, u32 offset, unsigned int size, u64 value, u64 now)
+{
+	const struct lent_bar *bar = ctx;
+	u16 port = (u16)(bar->port + offset);
+
+	(void)now;
+	bar->counts->forwarded++;
+	if (size == 1)
+		asm volatile("outb %b0, %w1" : : "a"((u32)value), "Nd"(port));
+	else if (size == 2)
+		asm volatile("outw %w0, %w1" : : "a"((u32)value), "Nd"(port));
+	else
+		asm volatile("outl %0, %w1" : : "a"((u32)value), "Nd"(port));
+}
+
+u64 direct_io_bitmap(void)
+{
+	return io_bitmap ? monitor_phys(io_bitmap) : 0;
+}
+
+static void fill_io_bitmap(void)
+{
+	u32 i;
+
+	for (i = 0; i < IO_PAGES * AVMM_PAGE_SIZE; i++)
+		((volatile u8 *)io_bitmap)[i] = 0xff;
+}
+
+static void pass_ports(u64 first, u64 count, bool pass)
+{
+	for (; count; first++, count--) {
+		if (pass)
+			io_bitmap[first / 8] &= (u8)~(1u << (first % 8));
+		else
+			io_bitmap[first / 8] |= (u8)(1u << (first % 8));
+	}
+}
+
+static void unmap(struct slot *s, unsigned int i)
+{
+	struct lent_bar *bar = &s->bar[i];
+	u64 size = direct_bar_size(&s->direct, i);
+
+	if (bar->place == BARS_NOWHERE)
+		return;
+	if (s->direct.device.bar[i].flags & AVMM_BAR_IO) {
+		bus_unmap(&user.platform.ports, &bar->row, 1, bar);
+		pass_ports(bar->place, size, false);
+	} else {
+		/* cannot fail: this range was mapped */
+		ept_unmap(&user.ept, bar->place, size);
+	}
+	bar->place = BARS_NOWHERE;
+}
+
+/* False: a table is missing. Rights as RAM has them: what a guest fetches from its device is its own affair. */
+static bool map(struct slot *s, unsigned int i, u64 place)
+{
+	const struct avmm_device_bar *real = &s->direct.device.bar[i];
+	struct lent_bar *bar = &s->bar[i];
+	u64 size = direct_bar_size(&s->direct, i);
+
+	if (!(real->flags & AVMM_BAR_IO)) {
+		if (ept_map(&user.ept, place, real->base, size, EPT_RWX, MTRR_UC))
+			return false;
+	} else {
+		if (!bus_map(&user.platform.ports, place, &bar->row, 1, bar))
+			return false;
+		pass_ports(place, size, place == real->base);
+	}
+	bar->place = place;
+	return true;
+}
+
+static u32 reserved_memory(struct bars_range *range)
+{
+	u64 low = user.ram < AVMM_PCI_HOLE ? user.ram : AVMM_PCI_HOLE, apic = lapic_mmio_base(&user.vcpu[0]->lapic);
+	u32 n = 0;
+
+	range[n++] = (struct bars_range){ 0, low > LEGACY_END ? low : LEGACY_END };
+	range[n++] = (struct bars_range){ FOUR_GIB, user.ram - (low < user.ram ? low : user.ram) };
+	range[n++] = (struct bars_range){ FIXED_BASE, FOUR_GIB - FIXED_BASE };
+	range[n++] = (struct bars_range){ apic, apic ? AVMM_PAGE_SIZE : 0 };
+	return n;
+}
+
+/* What devices of the board answer, and the BARs of ours do not count: they are planned anew. */
+static u32 reserved_ports(struct bars_range *range)
+{
+	const struct bus *ports = &user.platform.ports;
+	u32 i, n = 0;
+
+	range[n++] = (struct bars_range){ 0, ISA_PORTS };
+	for (i = 0; i < ports->count; i++)
+		if (ports->slot[i].row->read != forward_read)
+			range[n++] = (struct bars_range){ ports->slot[i].first, ports->slot[i].count };
+	return n;
+}
+
+static void describe(struct bars_bar *bars)
+{
+	u32 n, i;
+
+	for (n = 0; n < nslots; n++)
+		for (i = 0; i < AVMM_DEVICE_BARS; i++) {
+			struct direct *d = &slots[n].direct;
+
+			*bars++ = (struct bars_bar){
+				.base = direct_bar_base(d, &user.platform.pci, i),
+				.size = direct_bar_size(d, i),
+				.io = d->device.bar[i].flags & AVMM_BAR_IO,
+				.enabled = direct_bar_enabled(d, &user.platform.pci, i),
+			};
+		}
+}
+
+static void plan(void)
+{
+	static struct bars_bar bars[BARS];
+	static struct bars_range memory[4], ports[1 + BUS_SLOTS];
+	struct bars_space space = { .memory = memory, .ports = ports, .memory_end = 1ull << EPT_GPA_BITS };
+	u32 n, i;
+
+	if (machine.phys_bits < EPT_GPA_BITS)
+		space.memory_end = 1ull << machine.phys_bits;
+	space.nmemory = reserved_memory(memory);
+	space.nports = reserved_ports(ports);
+	describe(bars);
+	bars_plan(bars, nslots * AVMM_DEVICE_BARS, &space);
+	for (n = 0; n < nslots; n++)
+		for (i = 0; i < AVMM_DEVICE_BARS; i++)
+			if (slots[n].bar[i].place != bars[n * AVMM_DEVICE_BARS + i].place)
+				unmap(&slots[n], i);
+	for (n = 0; n < nslots; n++) {
+		struct slot *s = &slots[n];
+		u32 refused = 0;
+
+		for (i = 0; i < AVMM_DEVICE_BARS; i++) {
+			const struct bars_bar *bar = &bars[n * AVMM_DEVICE_BARS + i];
+			bool good = bar->place != BARS_NOWHERE;
+
+			if (good && s->bar[i].place == BARS_NOWHERE)
+				good = map(s, i, bar->place);
+			refused += bar->enabled && bar->size && !good;
+		}
+		if (refused > s->refused)
+			s->bar[0].counts->refused += refused - s->refused;
+		s->refused = refused;
+	}
+	/* one vCPU, and its CPU is this one */
+	invept(INV_SINGLE_CONTEXT, ept_pointer(&user.ept));
+}
+
+static void set_line(struct slot *s)
+{
+	bool up = s->pending && direct_intx_enabled(&s->direct, &user.platform.pci);
+
+	if (up == s->line)
+		return;
+	s->line = up;
+	pci_set_intx(&user.platform.pci, (u8)s->direct.device.guest_devfn, s->direct.pin, up);
+}
+
+static void written(struct pci *pci, void *ctx, unsigned int offset, unsigned int size)
+{
+	struct slot *s = ctx;
+
+	(void)pci;
+	if (offset < REG_COMMAND + 2 && offset + size > REG_COMMAND) {
+		set_line(s);
+		plan();
+	} else if (offset < REG_BARS_END && offset + size > REG_BARS) {
+		plan();
+	}
+}
+
+static bool is_monitors(const struct avmm_device_bar *bar)
+{
+	u32 i;
+
+	for (i = 0; i < machine.nblocks; i++)
+		if (bars_overlap(bar->base, bar->size, machine.block[i], AVMM_BLOCK_SIZE))
+			return true;
+	return false;
+}
+
+static void take_back(struct slot *s)
+{
+	u32 i;
+
+	for (i = 0; i < AVMM_DEVICE_BARS; i++)
+		if (s->bar[i].lent)
+			service_return(s->direct.device.bar[i].base, direct_bar_size(&s->direct, i));
+}
+
+/* Not yet a device of the guest's: its BARs are not the service's any more, and nobody's. */
+static s64 lend(struct slot *s)
+{
+	u32 i;
+
+	for (i = 0; i < AVMM_DEVICE_BARS; i++) {
+		const struct avmm_device_bar *real = &s->direct.device.bar[i];
+		struct lent_bar *bar = &s->bar[i];
+
+		*bar = (struct lent_bar){
+			.row = { 0, (u32)real->size, 1 | 2 | 4 | BUS_QUIET, forward_read, forward_write },
+			.counts = &user.page->device[s->direct.device.number],
+			.place = BARS_NOWHERE,
+			.port = (u16)real->base,
+		};
+		if (!real->size || real->flags & AVMM_BAR_IO)
+			continue;
+		if (is_monitors(real) || real->base >> machine.phys_bits)
+			return -EINVAL;
+		bar->lent = service_lend(real->base, direct_bar_size(&s->direct, i));
+		if (!bar->lent)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+s64 direct_add(u64 device_phys)
+{
+	struct slot *s = &slots[nslots];
+	s64 err;
+	u32 i;
+
+	if (user.state != AVMM_PARTITION_CREATED)
+		return -ENOENT;
+	if (nslots == AVMM_MAX_DEVICES || device_phys % AVMM_PAGE_SIZE || device_phys >> machine.phys_bits ||
+	    monitor_virt(device_phys))
+		return -EINVAL;
+	if (!io_bitmap) {
+		io_bitmap = pool_pages(IO_PAGES);
+		if (!io_bitmap)
+			return -ENOMEM;
+		fill_io_bitmap();
+	}
+	vdev_clear(s, sizeof(*s));
+	if (!direct_init(&s->direct, window_map(device_phys)))
+		return -EINVAL;
+	for (i = 0; i < nslots; i++)
+		if (slots[i].direct.device.number == s->direct.device.number ||
+		    slots[i].direct.device.guest_devfn == s->direct.device.guest_devfn)
+			return -EINVAL;
+	s->direct.model.written = written;
+	err = lend(s);
+	if (err)
+		take_back(s);
+	else
+		nslots++;
+	return err;
+}
+
+void direct_reset(void)
+{
+	nslots = 0;
+	io_bitmap = NULL;
+}
+
+void direct_start(struct partition *p)
+{
+	u32 i;
+
+	for (i = 0; i < nslots; i++) {
+		const struct avmm_device *device = &slots[i].direct.device;
+
+		if (!pci_add(&p->platform.pci, (u8)device->guest_devfn, &slots[i].direct.model, &slots[i]))
+			core_log("user partition: no place for device %x at %x", device->address, device->guest_devfn);
+	}
+	if (nslots)
+		plan();
+}
+
+void direct_stop(void)
+{
+	u32 i;
+
+	for (i = 0; i < nslots; i++)
+		take_back(&slots[i]);
+	direct_reset();
+}
+
+s64 direct_interrupt(u64 number)
+{
+	u32 i;
+
+	if (user.state != AVMM_PARTITION_RUNNING && user.state != AVMM_PARTITION_PAUSED)
+		return -ENOENT;
+	for (i = 0; i < nslots; i++) {
+		struct slot *s = &slots[i];
+
+		if (s->direct.device.number != number)
+			continue;
+		platform_lock(&user.platform);
+		s->pending = true;
+		s->bar[0].counts->raised++;
+		set_line(s);
+		platform_unlock(&user.platform);
+		if (user.state == AVMM_PARTITION_RUNNING)
+			sched_wake(&user.sched, SCHED_USER, rdtsc());
+		return 0;
+	}
+	return -EINVAL;
+}
+
+/* The line falls; if the device has more to say, it rises again as soon as the module lets it. */
+void direct_irq_done(struct partition *p, u32 irq)
+{
+	u32 i;
+
+	for (i = 0; i < nslots; i++) {
+		struct slot *s = &slots[i];
+
+		if (!s->line || pci_intx_irq(&p->platform.pci, (u8)s->direct.device.guest_devfn, s->direct.pin) != irq)
+			continue;
+		s->pending = false;
+		set_line(s);
+		s->bar[0].counts->acked++;
+		partition_message();
+	}
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* direct.c: devices that the user partition drives itself. */
+#ifndef MONITOR_DIRECT_H
+#define MONITOR_DIRECT_H
+
+#include <avmm/types.h>
+
+struct partition;
+
+/* Hypercalls: 0 or a negative errno. */
+s64 direct_add(u64 device_phys);		/* before the start */
+s64 direct_interrupt(u64 number);		/* the machine's line is up, and masked */
+
+/* A partition is created and has none; its platform is there; the vCPUs will not run any more. */
+void direct_reset(void);
+void direct_start(struct partition *p);
+void direct_stop(void);
+
+/* Two pages for the VMCS, physical; 0: every port exits. */
+u64 direct_io_bitmap(void);
+
+/* The guest has finished an interrupt of this IRQ. */
+void direct_irq_done(struct partition *p, u32 irq);
+
+/* service.c: the service's memory loses a range, or gets it back. False: no page table is left. */
+bool service_lend(u64 base, u64 size);
+void service_return(u64 base, u64 size);
+
+#endif

@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Direct-access devices: the user partition drives a real network card, and the service does not see it.
+
+Soak parts until they have passed; then the first class belongs to make check, as test_devices.py.
+"""
+
+import hashlib
+import json
+import os
+import re
+import socket
+import threading
+
+import pytest
+
+from lab import kernel_log, user
+
+CARD, OTHER = '0000:00:04.0', '0000:00:02.0'        # an NE2000 without DMA; the service's e1000
+BOARD = ('pci: enabled=1, chipset=i440fx, slot1=e1000, slot3=ne2k',
+         'ne2k: type=pci, enabled=1, mac=52:54:00:12:34:57, ethmod=slirp, script=none')
+SIZE = 4 << 20
+SECTION = f'[device0]\npci = {CARD}'
+
+
+class Peer:
+    """A server on this machine, which the emulated network reaches as 10.0.2.2."""
+
+    def __init__(self):
+        self.data = os.urandom(SIZE)
+        self.received = []
+        self.listener = socket.create_server(('127.0.0.1', 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            with connection:
+                if connection.recv(1) == b'G':
+                    connection.sendall(self.data)
+                else:
+                    self._take(connection)
+
+    def _take(self, connection):
+        data = bytearray()
+        while len(data) < SIZE:
+            piece = connection.recv(65536)
+            if not piece:
+                break
+            data += piece
+        self.received.append(digest(data))
+        connection.sendall(b'K')
+
+    def close(self):
+        self.listener.close()
+
+
+def digest(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+@pytest.fixture
+def peer():
+    peer = Peer()
+    yield peer
+    peer.close()
+
+
+def devices(m):
+    return {d['address']: d for d in json.loads(m.out('avmmctl device list --json'))['devices']}
+
+
+def refused(m, command):
+    result = m.run(command, check=False, timeout=120)
+    assert result.status == 1, result
+    return result.output
+
+
+def line_of(m, address):
+    return int(m.out(f'cat /sys/bus/pci/devices/{address}/irq'))
+
+
+def exits(m):
+    """Port accesses of the guest that exited."""
+    return json.loads(m.out('avmmctl stats --json'))['user']['counters']['io']
+
+
+def dhcp(shell):
+    """eth0 gets an address from the emulated network's server; returns it."""
+    script = ('#!/bin/sh\\n[ "$1" = bound ] || exit 0\\nip addr add $ip/$mask dev $interface\\n'
+              'ip route add default via $router\\n')
+    shell.run(f"printf '{script}' >/tmp/dhcp; chmod +x /tmp/dhcp; ip link set eth0 up; "
+              'udhcpc -i eth0 -n -q -f -s /tmp/dhcp', timeout=200)
+    return re.search(r'inet ([\d.]+)/', shell.out('ip -4 addr show eth0')).group(1)
+
+
+def fetch(shell, peer):
+    """SIZE bytes from the peer; their hash as it came to be there."""
+    shell.run(f'rm -f /tmp/ask /tmp/got; mkfifo /tmp/ask; (printf G; until [ -e /tmp/got ]; do sleep 0.2; done) >/tmp/ask & '
+              f'nc 10.0.2.2 {peer.port} </tmp/ask | head -c {SIZE} >/tmp/data; : >/tmp/got', timeout=600)
+    return shell.out('sha256sum /tmp/data').split()[0]
+
+
+def send(shell, peer):
+    """The same bytes back; their hash as it came to be at the peer."""
+    shell.run(f'(printf P; cat /tmp/data; until [ -e /tmp/sent ]; do sleep 0.2; done) | '
+              f'(nc 10.0.2.2 {peer.port} | head -c 1 >/tmp/ok; : >/tmp/sent); [ "$(cat /tmp/ok)" = K ]', timeout=600)
+    return peer.received[-1]
+
+
+class Card:
+    """One machine; the tests build on each other."""
+
+    def test_refusals(self, m):
+        """Each says why."""
+        m.run('grep -q ^avmm /proc/modules || insmod /root/avmm.ko')
+        assert 'network interface eth0 is up' in refused(m, f'avmmctl device assign {OTHER}')
+        assert "board" in refused(m, 'avmmctl device assign 00:01.0')
+        assert 'there is no device at' in refused(m, 'avmmctl device assign 00:1e.0')
+        assert 'is not assigned' in refused(m, f'avmmctl device release {CARD}')
+        assert m.run('avmmctl device assign hda', check=False).status == 2
+        m.run('ip link set eth0 down')
+        assert 'can do DMA' in refused(m, f'avmmctl device assign {OTHER}')
+        assert 'identity' in refused(m, f'avmmctl device assign {OTHER} --dma trusted')
+        m.run('ip link set eth0 up; ip addr add 10.0.2.15/24 dev eth0; ping -c 1 10.0.2.2', timeout=120)
+
+    def test_shared_line(self, m):
+        """Another driver has a handler on its line, and the card cannot mask its own interrupts."""
+        line = line_of(m, CARD)
+        m.run('modprobe uhci_hcd')
+        assert re.search(rf'^ *{line}:.*uhci_hcd', m.out('cat /proc/interrupts'), re.M)
+        assert f'interrupt line {line} is shared' in refused(m, f'avmmctl device assign {CARD}')
+        m.run('rmmod uhci_hcd')
+        assert devices(m)[CARD]['owner'] == 'service'
+
+    def test_assign_and_release(self, m):
+        """Its driver loses it, and gets it back."""
+        before = kernel_log.warnings(m)
+        m.run('modprobe ne2k-pci')
+        driver = f'readlink /sys/bus/pci/devices/{CARD}/driver'
+        assert m.out(driver).endswith('/ne2k-pci')
+        m.run(f'avmmctl device assign {CARD}')
+        assert m.out(driver).endswith('/avmm') and m.run('ip link show eth1', check=False).status
+        assert devices(m)[CARD]['owner'] == 'user' and devices(m)[CARD]['driver'] == 'ne2k-pci'
+        assert line_of(m, CARD) != line_of(m, OTHER)
+        assert re.search(r'avmm$', m.out(f'grep "^ *{line_of(m, CARD)}:" /proc/interrupts'))
+        assert CARD in m.out('avmmctl status')
+        assert 'already' in refused(m, f'avmmctl device assign {CARD}')
+        m.run(f'avmmctl device release {CARD}')
+        assert m.out(driver).endswith('/ne2k-pci') and m.run('ip link show eth1')
+        assert kernel_log.new_warnings(m, before) == []
+
+    def test_guest_sees_it(self, m, u):
+        """What is virtual and what is assigned, and nothing else."""
+        u.boot(more=SECTION)
+        assert u.out('ls /sys/bus/pci/devices').split() == ['0000:00:00.0', '0000:00:01.0', '0000:00:01.3', CARD]
+        found = u.out(f'cd /sys/bus/pci/devices/{CARD}; cat vendor device; readlink driver; head -n 1 resource')
+        vendor, device, driver, resource = found.splitlines()
+        assert (vendor, device) == ('0x10ec', '0x8029') and driver.endswith('/ne2k-pci')
+        assert resource == m.out(f'head -n 1 /sys/bus/pci/devices/{CARD}/resource')
+        assert devices(m)[CARD]['live'] and devices(m)[CARD]['guest'] == '00:04.0'
+        assert 'there is a user partition' in refused(m, f'avmmctl device release {CARD}')
+
+    def test_network(self, m, u, peer):
+        """DHCP, and the same data both ways; the data path has no exit of its own, and no interrupt is lost."""
+        assert dhcp(u).startswith('10.0.2.')
+        before = exits(m)
+        assert fetch(u, peer) == digest(peer.data)
+        assert send(u, peer) == digest(peer.data)
+        after, card = exits(m), devices(m)[CARD]
+        assert card['ports_forwarded'] == 0 and card['bars_refused'] == 0
+        assert card['interrupts'] > 1000 and card['interrupts'] - card['interrupts_done'] <= 1
+        # 8 MiB through a 16-bit or 32-bit port are 2 million accesses: what is left is the console and the clock
+        assert after - before < 100_000
+        packets = int(u.out("awk '/eth0:/ { print $3 + $11 }' /proc/net/dev"))
+        print(f"{packets} packets, {card['interrupts']} interrupts, {after - before} port exits")
+
+    def test_bars_moved_by_the_guest(self, m, u):
+        """Elsewhere the monitor forwards; where it must not be the card is nowhere; back again it works on."""
+        config = f'/sys/bus/pci/devices/{CARD}/config'
+        u.run(f'ip link set eth0 down; dd if={config} of=/tmp/bar bs=4 skip=4 count=1')
+
+        def move(text):
+            u.run(f"printf '{text}' | dd of={config} bs=4 seek=4 count=1 conv=notrunc")
+
+        move(r'\001\006\000\000')               # on the power management block
+        assert devices(m)[CARD]['bars_refused'] == 1
+        u.run('date')
+        move(r'\001\340\000\000')
+        u.run('dd if=/dev/port of=/dev/null bs=1 skip=57344 count=32 2>/dev/null')
+        assert devices(m)[CARD]['ports_forwarded'] == 32
+        u.run(f'dd if=/tmp/bar of={config} bs=4 seek=4 count=1 conv=notrunc')
+        u.run('ip link set eth0 up; ping -c 2 10.0.2.2', timeout=120)
+
+    def test_the_service_drives_it_again(self, m, u, peer):
+        before = kernel_log.warnings(m)
+        u.stop()
+        assert devices(m)[CARD]['owner'] == 'user' and not devices(m)[CARD]['live']
+        m.run(f'avmmctl device release {CARD}; modprobe ne2k-pci')
+        m.run('ip link set eth0 down; ip link set eth1 name eth9; ip link set eth0 name eth8; ip link set eth9 name eth0')
+        assert dhcp(m).startswith('10.0.2.')
+        assert fetch(m, peer) == digest(peer.data)
+        m.run('rmmod avmm', timeout=120)
+        assert kernel_log.new_warnings(m, before) == []
+
+
+@pytest.mark.soak('devices-61')
+class TestCard61(Card):
+    shape = {'kernel': '6.1', 'cpus': 1, 'mem': 1024, 'guest': '6.12', 'up': False, 'boot_extra': BOARD}
+
+
+@pytest.mark.soak('devices-612')
+class TestCard612(Card):
+    shape = {'kernel': '6.12', 'cpus': 1, 'mem': 1024, 'guest': '6.1', 'up': False, 'boot_extra': BOARD}

@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The monitor's side of direct-access devices, with a real bus, EPT and chip set, and no machine under it. */
+#include "vdev_unit.h"
+#include "direct_unit.h"
+#include "ept_supplier.h"
+
+static unsigned int invepts;
+
+#define invept	insn_invept	/* the instruction is not for us */
+#include <vmx/root/insn.h>
+#undef invept
+#define invept(type, eptp)	((void)(type), (void)(eptp), (void)invepts++)
+
+#include "monitor/direct.c"
+
+#define RAM		(256ull << 20)
+#define RAM_AT		(8ull << 30)	/* of the machine */
+#define MONITOR		(32ull << 30)
+#define TABLES		(1ull << 38)
+#define NE2000_PORTS	0xc060u
+
+struct machine machine;
+struct partition user;
+
+static struct supplier supplier;
+static struct avmm_partition_page page;
+static struct user_vcpu vcpu;
+static u8 bitmap[2 * AVMM_PAGE_SIZE];
+static struct avmm_device given __attribute__((aligned(4096)));
+static u32 messages, wakes, lent, returned;
+static bool no_pages, no_tables;
+static u8 line[16];
+
+void *pool_pages(u32 count)
+{
+	return no_pages || count != 2 ? NULL : bitmap;
+}
+
+u64 monitor_phys(const void *p)
+{
+	return MONITOR + (u64)((const u8 *)p - bitmap);
+}
+
+void *monitor_virt(u64 phys)
+{
+	return phys - MONITOR < AVMM_BLOCK_SIZE ? bitmap : NULL;
+}
+
+void *window_map(u64 phys)
+{
+	(void)phys;
+	return &given;
+}
+
+bool service_lend(u64 base, u64 size)
+{
+	assert_true(base % AVMM_PAGE_SIZE == 0 && size % AVMM_PAGE_SIZE == 0);
+	lent += !no_tables;
+	return !no_tables;
+}
+
+void service_return(u64 base, u64 size)
+{
+	(void)base, (void)size;
+	returned++;
+}
+
+void partition_message(void)
+{
+	messages++;
+}
+
+void platform_lock_smp(struct platform *b)
+{
+	(void)b;
+}
+
+void sched_wake(struct sched *s, enum sched_who who, u64 at)
+{
+	(void)s, (void)who, (void)at;
+	wakes++;
+}
+
+void core_log(const char *format, ...)
+{
+	(void)format;
+}
+
+static void set_line_level(void *ctx, unsigned int irq, bool level)
+{
+	(void)ctx;
+	line[irq] = level;
+}
+
+static void no_base(void *ctx, u16 base)
+{
+	(void)ctx, (void)base;
+}
+
+static void no_reset(void *ctx)
+{
+	(void)ctx;
+}
+
+static u64 board_read(void *ctx, u32 offset, unsigned int size, u64 when)
+{
+	(void)ctx, (void)offset, (void)size, (void)when;
+	return 0;
+}
+
+static const struct bus_row board_row = { 0, 0x40, 1 | 2 | 4, board_read, NULL };
+
+static int create(void **state)
+{
+	(void)state;
+	direct_reset();
+	memset(&user, 0, sizeof(user));
+	memset(&page, 0, sizeof(page));
+	memset(line, 0, sizeof(line));
+	messages = wakes = lent = returned = 0;
+	no_pages = no_tables = false;
+	machine.phys_bits = 39;
+	machine.nblocks = 1;
+	machine.block[0] = MONITOR;
+	user.page = &page;
+	user.vcpu[0] = &vcpu;
+	user.ram = RAM;
+	user.state = AVMM_PARTITION_CREATED;
+	supplier_init(&supplier, &user.ept, TABLES);
+	assert_int_equal(ept_init(&user.ept), 0);
+	assert_int_equal(ept_map(&user.ept, 0, RAM_AT, RAM, EPT_RWX, MTRR_WB), 0);
+	return 0;
+}
+
+static int destroy(void **state)
+{
+	(void)state;
+	direct_stop();
+	supplier_free(&supplier);
+	return 0;
+}
+
+static s64 add(struct avmm_device device)
+{
+	given = device;
+	return direct_add(0x1000);
+}
+
+static void start(void)
+{
+	static const struct pci_ops ops = { .pm_base = no_base, .reset = no_reset };
+	struct vdev_irq irq = { .set_irq = set_line_level };
+
+	bus_init(&user.platform.ports);
+	assert_true(bus_map(&user.platform.ports, 0x600, &board_row, 1, &user));
+	pci_init(&user.platform.pci, &irq, &ops, 0x600);
+	direct_start(&user);
+	user.state = AVMM_PARTITION_RUNNING;
+}
+
+static void set(const struct avmm_device *device, unsigned int offset, unsigned int size, u32 value)
+{
+	pci_config_write(&user.platform.pci, 0x80000000u | device->guest_devfn << 8 | (offset & 0xfc), offset & 3, size,
+			 value);
+}
+
+static bool passes(u32 port)
+{
+	return !(bitmap[port / 8] >> (port % 8) & 1);
+}
+
+static u32 ports_that_pass(void)
+{
+	u32 port, n = 0;
+
+	for (port = 0; port < 0x10000; port++)
+		n += passes(port);
+	return n;
+}
+
+static bool maps(u64 gpa, u64 hpa)
+{
+	struct ept_entry e = ept_walk(&user.ept, gpa);
+	u64 span = EPT_SPAN(e.level);
+
+	return e.entry & EPT_RWX && (e.entry & EPT_TYPE) == 0 &&
+	       (e.entry & EPT_ADDRESS & ~(span - 1)) + (gpa & (span - 1)) == hpa;
+}
+
+/* Nothing but RAM and the BARs of this device is in the guest's EPT. */
+static void assert_contained(const struct avmm_device *device)
+{
+	struct ept_rule rules[1 + AVMM_DEVICE_BARS] = { { RAM_AT, RAM, EPT_RWX } };
+	unsigned int i;
+
+	for (i = 0; i < AVMM_DEVICE_BARS; i++)
+		if (!(device->bar[i].flags & AVMM_BAR_IO))
+			rules[1 + i] = (struct ept_rule){ device->bar[i].base,
+							  device->bar[i].size < 4096 ? 4096 : device->bar[i].size, EPT_RWX };
+	assert_true(ept_check(&user.ept, rules, 1 + AVMM_DEVICE_BARS, 0) == EPT_CLEAN);
+}
+
+static void ports_pass_where_the_machine_has_them(void **state)
+{
+	struct avmm_device device = ne2000();
+
+	(void)state;
+	assert_int_equal(direct_io_bitmap(), 0);
+	assert_int_equal(add(device), 0);
+	assert_true(direct_io_bitmap() == MONITOR);
+	assert_int_equal(ports_that_pass(), 0);
+	start();
+	assert_int_equal(ports_that_pass(), 32);
+	assert_true(passes(NE2000_PORTS) && passes(NE2000_PORTS + 31));
+	set(&device, 0x04, 2, 0);
+	assert_int_equal(ports_that_pass(), 0);
+	assert_false(bus_claimed(&user.platform.ports, NE2000_PORTS));
+	set(&device, 0x10, 4, 0xe000);			/* elsewhere: the monitor does it */
+	set(&device, 0x04, 2, 1);
+	assert_int_equal(ports_that_pass(), 0);
+	assert_true(bus_claimed(&user.platform.ports, 0xe000) && bus_claimed(&user.platform.ports, 0xe01f));
+	set(&device, 0x10, 4, NE2000_PORTS);
+	assert_int_equal(ports_that_pass(), 32);
+	assert_false(bus_claimed(&user.platform.ports, 0xe000));
+	assert_int_equal(page.device[0].refused, 0);
+}
+
+static void ports_of_the_board_stay(void **state)
+{
+	static const u32 bad[] = { 0x600, 0x620, 0x3e0, 0, 0x10000, 0xffffffe0 };
+	struct avmm_device device = ne2000();
+	unsigned int i;
+
+	(void)state;
+	assert_int_equal(add(device), 0);
+	start();
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		set(&device, 0x10, 4, bad[i]);
+		assert_int_equal(ports_that_pass(), 0);
+		assert_int_equal(page.device[0].refused, i + 1);
+		set(&device, 0x10, 4, NE2000_PORTS);
+		assert_int_equal(ports_that_pass(), 32);
+	}
+	assert_true(bus_claimed(&user.platform.ports, 0x600));
+}
+
+static void memory_is_mapped_uncached(void **state)
+{
+	struct avmm_device device = everything();
+	u64 high = device.bar[4].base;
+
+	(void)state;
+	assert_int_equal(add(device), 0);
+	assert_int_equal(lent, 3);
+	start();
+	assert_true(maps(0xfeb00000, 0xfeb00000) && maps(0xfeb1f000, 0xfeb1f000));
+	assert_true(maps(0xfeb40000, 0xfeb40000) && maps(high, high));
+	assert_contained(&device);
+	set(&device, 0x10, 4, 0xe0000000);
+	assert_true(maps(0xe0000000, 0xfeb00000) && !maps(0xfeb00000, 0xfeb00000));
+	assert_contained(&device);
+	set(&device, 0x04, 2, 1);			/* ports only */
+	assert_false(maps(0xe0000000, 0xfeb00000) || maps(0xfeb40000, 0xfeb40000) || maps(high, high));
+	direct_stop();
+	assert_int_equal(returned, 3);
+}
+
+static void memory_of_others_stays(void **state)
+{
+	static const u32 bad[] = { 0, 0x00100000, 0x0ffe0000, 0xfec00000, 0xfee00000, 0xfffe0000, 0x000a0000 };
+	struct avmm_device device = everything();
+	unsigned int i;
+
+	(void)state;
+	assert_int_equal(add(device), 0);
+	start();
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		u64 before = ept_walk(&user.ept, bad[i]).entry & ~(u64)EPT_HELD;
+
+		set(&device, 0x10, 4, bad[i]);
+		assert_true((ept_walk(&user.ept, bad[i]).entry & ~(u64)EPT_HELD) == before);
+		assert_int_equal(page.device[1].refused, i + 1);
+		assert_contained(&device);
+		set(&device, 0x10, 4, 0xe0000000);
+		assert_true(maps(0xe0000000, 0xfeb00000));
+	}
+	/* two of its own on top of each other: the first keeps the place */
+	set(&device, 0x18, 4, 0xe0010000);
+	assert_true(maps(0xe0010000, 0xfeb10000));
+	assert_contained(&device);
+}
+
+static void without_tables_a_bar_is_nowhere(void **state)
+{
+	struct avmm_device device = everything();
+
+	(void)state;
+	assert_int_equal(add(device), 0);
+	supplier.limit = supplier.used;
+	start();
+	assert_false(maps(0xfeb00000, 0xfeb00000));
+	assert_true(page.device[1].refused > 0);
+	supplier.limit = SUPPLIER_PAGES;
+	set(&device, 0x04, 2, 3);
+	assert_true(maps(0xfeb00000, 0xfeb00000));
+}
+
+static void monitor_memory_is_refused(void **state)
+{
+	struct avmm_device device = everything();
+
+	(void)state;
+	device.bar[4].base = MONITOR;
+	assert_int_equal(add(device), -EINVAL);
+	assert_int_equal(lent, returned);
+	device.bar[4].base = MONITOR - device.bar[4].size;
+	assert_int_equal(add(device), 0);
+	device = ne2000();
+	device.guest_devfn = PCI_DEVFN(5, 0);		/* where the other is */
+	assert_int_equal(add(device), -EINVAL);
+	device.guest_devfn = PCI_DEVFN(6, 0);
+	device.number = 1;
+	assert_int_equal(add(device), -EINVAL);
+	device.number = 0;
+	assert_int_equal(direct_add(0x1001), -EINVAL);
+	assert_int_equal(direct_add(MONITOR), -EINVAL);
+	assert_int_equal(direct_add(1ull << 39), -EINVAL);
+	assert_int_equal(add(device), 0);
+	user.state = AVMM_PARTITION_RUNNING;
+	device.number = 2;
+	device.guest_devfn = PCI_DEVFN(7, 0);
+	assert_int_equal(add(device), -ENOENT);
+}
+
+static void no_memory_is_said(void **state)
+{
+	struct avmm_device device = everything();
+
+	(void)state;
+	no_pages = true;
+	assert_int_equal(add(device), -ENOMEM);
+	no_pages = false;
+	no_tables = true;
+	assert_int_equal(add(device), -ENOMEM);
+	assert_int_equal(returned, 0);
+}
+
+static void an_interrupt_is_relayed_and_finished(void **state)
+{
+	struct avmm_device device = ne2000();
+
+	(void)state;
+	assert_int_equal(direct_interrupt(0), -ENOENT);
+	assert_int_equal(add(device), 0);
+	start();
+	pci_config_write(&user.platform.pci, 0x80000860, 3, 1, 11);	/* its PIRQ */
+	assert_int_equal(direct_interrupt(1), -EINVAL);
+	assert_int_equal(direct_interrupt(0), 0);
+	assert_true(line[11]);
+	assert_int_equal(wakes, 1);
+	assert_int_equal(page.device[0].raised, 1);
+	direct_irq_done(&user, 10);				/* somebody else's */
+	assert_true(line[11]);
+	direct_irq_done(&user, 11);
+	assert_false(line[11]);
+	assert_int_equal(page.device[0].acked, 1);
+	assert_int_equal(messages, 1);
+	direct_irq_done(&user, 11);				/* once only */
+	assert_int_equal(messages, 1);
+	/* while its interrupts are disabled it waits */
+	set(&device, 0x04, 2, 0x0401);
+	assert_int_equal(direct_interrupt(0), 0);
+	assert_false(line[11]);
+	direct_irq_done(&user, 11);
+	assert_int_equal(page.device[0].acked, 1);
+	set(&device, 0x04, 2, 0x0001);
+	assert_true(line[11]);
+	direct_irq_done(&user, 11);
+	assert_int_equal(page.device[0].acked, 2);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(ports_pass_where_the_machine_has_them, create, destroy),
+		cmocka_unit_test_setup_teardown(ports_of_the_board_stay, create, destroy),
+		cmocka_unit_test_setup_teardown(memory_is_mapped_uncached, create, destroy),
+		cmocka_unit_test_setup_teardown(memory_of_others_stays, create, destroy),
+		cmocka_unit_test_setup_teardown(without_tables_a_bar_is_nowhere, create, destroy),
+		cmocka_unit_test_setup_teardown(monitor_memory_is_refused, create, destroy),
+		cmocka_unit_test_setup_teardown(no_memory_is_said, create, destroy),
+		cmocka_unit_test_setup_teardown(an_interrupt_is_relayed_and_finished, create, destroy),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

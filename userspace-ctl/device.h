@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Direct-access devices: what of Linux uses one, and the requests about them. */
+#ifndef AVMMCTL_DEVICE_H
+#define AVMMCTL_DEVICE_H
+
+#include <stddef.h>
+#include "messages.h"
+#include "netlink.h"
+
+#define PCI_DEVICES	"/sys/bus/pci/devices"
+
+/* Says in words what uses the device in this Linux; false: nothing does. */
+bool device_in_use(const char *address, char *words, size_t size);
+
+/* Each returns EXIT_DONE, or EXIT_REFUSED after having said why. One that is assigned already: done if again. */
+int device_assign(struct connection *connection, const char *address, u32 dma, bool again);
+int device_release(struct connection *connection, const char *address);
+
+#endif

@@ -14,6 +14,7 @@
 #include "avmmctl.h"
 #include "config.h"
 #include "device.h"
+#include "window.h"
 
 #define DEVICES_MAX	256u		/* of the machine that are listed */
 
@@ -230,6 +231,58 @@ static int list(struct connection *connection)
 	return ret;
 }
 
+/* window */
+
+static void show_window(enum window_state state, u64 size, u64 base)
+{
+	struct json_object *object;
+	char parameter[64], text[32];
+
+	snprintf(parameter, sizeof(parameter), "memmap=%" PRIu64 "M$0x%" PRIx64, size >> 20, base);
+	if (output_json) {
+		object = json_object_new_object();
+		json_object_object_add(object, "reserved", json_object_new_boolean(state == WINDOW_RESERVED));
+		json_object_object_add(object, "base", json_object_new_uint64(base));
+		json_object_object_add(object, "size", json_object_new_uint64(size));
+		json_object_object_add(object, "parameter", json_object_new_string(parameter));
+		print_json(object, false);
+	} else if (state == WINDOW_RESERVED) {
+		printf("a window of %s at 0x%" PRIx64 " is reserved\n", format_bytes(text, sizeof(text), size), base);
+	} else {
+		printf("%s\n", parameter);
+		notice("add this to the kernel's command line and start anew; GRUB wants the $ as \\\\\\$ in "
+		       "/etc/default/grub");
+	}
+}
+
+static int window(const char *wanted)
+{
+	char cmdline[4096] = "", text[32];
+	enum window_state state;
+	FILE *file;
+	u64 size, base = 0;
+
+	if (!config_bytes(wanted, &size) || !size || size % WINDOW_ALIGN)
+		return fail("window %s: a multiple of 2M is expected, as in 512M", wanted);
+	file = fopen("/proc/cmdline", "re");
+	if (!file || !fgets(cmdline, sizeof(cmdline), file))
+		cmdline[0] = '\0';
+	if (file)
+		fclose(file);
+	file = fopen("/proc/iomem", "re");
+	if (!file)
+		return fail("/proc/iomem: %s", strerror(errno));
+	state = window_find(file, cmdline, &size, &base);
+	fclose(file);
+	if (state == WINDOW_HIDDEN)
+		return fail("/proc/iomem shows no addresses: this needs root");
+	if (state == WINDOW_TOO_LARGE)
+		return fail("no range of memory below 3 GiB is that large: there are %s",
+			    format_bytes(text, sizeof(text), size));
+	show_window(state, size, base);
+	return EXIT_DONE;
+}
+
 /* The command line */
 
 struct choice {
@@ -278,12 +331,14 @@ static int check(const struct command *self, const struct choice *choice, char a
 {
 	const char *verb = choice->verb;
 
-	if (!verb || (strcmp(verb, "list") && strcmp(verb, "assign") && strcmp(verb, "release")))
-		return usage_error(self, "device: list, assign or release?");
+	if (!verb || (strcmp(verb, "list") && strcmp(verb, "assign") && strcmp(verb, "release") && strcmp(verb, "window")))
+		return usage_error(self, "device: list, assign, release or window?");
 	if (choice->dma && (strcmp(verb, "assign") || !config_dma(choice->dma, dma)))
 		return usage_error(self, "device: --dma off or --dma trusted, with assign");
 	if (!strcmp(verb, "list"))
 		return choice->argument ? usage_error(self, "device: what is `%s`?", choice->argument) : EXIT_DONE;
+	if (!strcmp(verb, "window"))
+		return choice->argument ? EXIT_DONE : usage_error(self, "device: how large a window?");
 	if (!choice->argument || !config_address(choice->argument, address))
 		return usage_error(self, "device: which one? An address is expected, as in 0000:00:04.0");
 	return EXIT_DONE;
@@ -300,6 +355,8 @@ int device_run(const struct command *self, int argc, char **argv)
 	if (ret != GO_ON)
 		return ret;
 	ret = check(self, &choice, address, &dma);
+	if (!ret && !strcmp(choice.verb, "window"))
+		return window(choice.argument);
 	if (!ret)
 		ret = connect_module(&connection);
 	if (ret)

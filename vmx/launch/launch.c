@@ -111,7 +111,7 @@ static __always_inline u64 ticks(void)
 	return (u64)high << 32 | low;
 }
 
-/* Access rights as the VMCS has them: LAR's bits 23:8, less the limit's part; a null selector is unusable. */
+/* Access rights as the VMCS has them: LAR's bits 23:8, less the limit's part; a null selector is unusable. Base 0. */
 static __always_inline void write_segment(unsigned int index, u16 selector)
 {
 	u32 rights = VMX_AR_UNUSABLE, limit = 0;
@@ -124,6 +124,7 @@ static __always_inline void write_segment(unsigned int index, u16 selector)
 	vmwrite(VMCS_GUEST_ES_SEL + 2 * index, selector);
 	vmwrite(VMCS_GUEST_ES_AR + 2 * index, rights);
 	vmwrite(VMCS_GUEST_ES_LIMIT + 2 * index, limit);
+	vmwrite(VMCS_GUEST_ES_BASE + 2 * index, 0);
 }
 
 static u64 system_segment_base(const struct desc_ptr *gdtr, u16 selector)

@@ -2,6 +2,7 @@
 /* Faults on request, to test that they end as they should. Release builds answer -ENOSYS. */
 #include <avmm/hypercall.h>
 #include <vmx/root/insn.h>
+#include <vmx/vmcs.h>
 #include "core.h"
 
 #define ENOSYS 38
@@ -37,6 +38,9 @@ s64 debug_fault(u64 which)
 		/* somewhere in the middle of that page; the handler has to come back to it */
 		asm volatile("mov %%rsp, %%rbx; mov %0, %%rsp; int $18; mov %%rbx, %%rsp"
 			     : : "r"(this_cpu()->stack_high + AVMM_PAGE_SIZE / 2) : "rbx", "memory", "cc");
+		return 0;
+	case AVMM_DEBUG_ENTRY:
+		vmwrite(VMCS_LINK_POINTER, 1);
 		return 0;
 	default:
 		return -EINVAL;

@@ -48,6 +48,7 @@ enum avmm_debug_fault {
 	AVMM_DEBUG_MC,			/* a machine check while in root operation: passed on to the service */
 	AVMM_DEBUG_NMI,			/* an NMI while in root operation: passed on to the service */
 	AVMM_DEBUG_MC_IN_NMI,		/* a machine check on the NMI handler's stack: likewise */
+	AVMM_DEBUG_ENTRY,		/* the next VM entry fails: ends with a report */
 };
 
 #define AVMM_ABI_VERSION	1

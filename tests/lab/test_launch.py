@@ -283,6 +283,14 @@ class Debug:
         assert re.search(r'rip.*debug_fault\+|debug_fault\+0x|recurse\+0x', report), report
         assert 'backtrace' in report and 'guest cr0' in report
 
+    @pytest.mark.fresh
+    def test_entry_fails(self, m):
+        """Not at the launch, but when the guest is in the middle of something."""
+        avmm.launch(m, avmm.DEBUG_MODULE)
+        m.fire(f'echo 6 >{avmm.DEBUGFS}/fault')
+        assert 'VM entry failed, exit reason 80000021' in m.wait_console(r'guest rsi', 60)
+        m.broken = True
+
 
 class TestLaunch61(Basics):
     shape = {'kernel': '6.1', 'cpus': 1, 'disk': 16}

@@ -146,15 +146,29 @@ u64 vmx_guest_cr4(void)
 	return vmread(VMCS_GUEST_CR4);
 }
 
+/*
+ * The guest is as it was before the entry. The service's first one is the launch: that is taken back. Later the guest is
+ * in the middle of something, and has no way to go.
+ */
+static void entry_failed(struct vcpu *v, u64 reason)
+{
+	if ((reason & VMX_EXIT_BASIC) == VMX_REASON_MC_AT_ENTRY)
+		vmx_root_mc(v->cpu);
+	else if (!v->service)
+		core_user_entry_failed(v, reason);
+	else if (v->cpu->stats->state == AVMM_CPU_NATIVE)
+		vmx_leave(v->cpu, reason);
+	else
+		core_panic("VM entry failed, exit reason", reason);
+}
+
 /* A reason with flags above its number: a failed entry, or an exit out of an enclave, as NMIs find the CPU there. */
 static void __attribute__((noinline)) exit_with_flags(struct vcpu *v, u64 reason)
 {
 	u64 basic = reason & VMX_EXIT_BASIC;
 
 	if (reason & VMX_EXIT_ENTRY_FAILED) {
-		if (v->service)
-			vmx_leave(v->cpu, reason);
-		core_user_entry_failed(v, reason);
+		entry_failed(v, reason);
 	} else if (basic < EXIT_ROWS) {
 		v->exit_counts[basic]++;
 		v->exits[basic](v);

@@ -17,6 +17,7 @@
 #define RESET_CS_SEL	0xf000
 #define RESET_CS_BASE	0xffff0000u
 #define RESET_IP	0xfff0
+#define RESET_DR6	0xffff0ff0ul
 #define RESET_DR7	0x400
 #define APIC_BASE_BSP	(1u << 8)
 
@@ -37,6 +38,13 @@ static void reset_segments(void)
 	vmwrite(VMCS_GUEST_GDTR_LIMIT, RESET_LIMIT);
 	vmwrite(VMCS_GUEST_IDTR_BASE, 0);
 	vmwrite(VMCS_GUEST_IDTR_LIMIT, RESET_LIMIT);
+}
+
+/* Those that are in the CPU, not in the VMCS. */
+static void reset_cpu(void)
+{
+	asm volatile("mov %0, %%cr2; mov %0, %%dr0; mov %0, %%dr1; mov %0, %%dr2; mov %0, %%dr3; mov %1, %%dr6"
+		     : : "r"(0ul), "r"(RESET_DR6));
 }
 
 /* Registers after INIT, Intel SDM volume 3, table 10-1. CR0.CD and NW and the MSRs beyond EFER keep their values. */
@@ -70,6 +78,7 @@ static void start_at(struct vcpu *v, u64 cs_sel, u64 cs_base, u64 rip)
 {
 	reset_segments();
 	reset_registers(v);
+	reset_cpu();
 	invvpid(INV_SINGLE_CONTEXT, vmread(VMCS_VPID));
 	vmwrite(VMCS_GUEST_CS_SEL, cs_sel);
 	vmwrite(VMCS_GUEST_CS_BASE, cs_base);

@@ -49,6 +49,8 @@ typedef uint64_t u64;
 #define CR0_NE		(1ul << 5)
 #define CR0_WP		(1ul << 16)
 #define CR0_AM		(1ul << 18)
+#define CR0_NW		(1ul << 29)
+#define CR0_CD		(1ul << 30)
 #define CR0_PG		(1ul << 31)
 #define CR4_PAE		(1ul << 5)
 #define CR4_PGE		(1ul << 7)

@@ -11,6 +11,7 @@ import pytest
 
 from lab import avmm, guest_image, kernel_log
 from lab.load import Load
+from test_launch import probe
 
 
 @pytest.fixture
@@ -84,6 +85,12 @@ class Misbehaviour:
 
     def test_registers(self, m):
         run(m, 'cr0', 'cr0_ne', 'cr3', 'cr4', 'cr8', 'xcr', 'efer', 'lmsw', 'dr')
+
+    def test_caches_off(self, m):
+        """CR0.CD is no part of a VMCS: the guest sees it as it has set it, and the service's caches stay on."""
+        run(m, 'cr0_cd')
+        probe(m, 'cr')
+        m.run('rmmod avmm_probe')
 
     def test_msrs(self, m):
         """Whatever the guest writes, the service's are its own; and unknown ones are counted."""

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Control registers. The guest owns every bit but CR0.NE and CR4.VMXE, which VMX operation needs set, and in a user's CR4
- * those of user.c: a write that differs from the shadow in one of these comes here (Intel SDM volume 3, 26.1.3) and is
- * carried out with all of its effects. XSETBV always comes here.
+ * Control registers. The guest owns every bit but CR0.NE and CR4.VMXE, which VMX operation needs set, and as a user CD and
+ * NW in CR0 and those of user.c in CR4: a write that differs from the shadow in one of these comes here (Intel SDM volume
+ * 3, 26.1.3) and is carried out with all of its effects. XSETBV always comes here.
  */
 #include <avmm/x86.h>
 #include <vmx/root/instr.h>
@@ -17,6 +17,7 @@
 
 #define CR0_DEFINED	0xe005003ful	/* PE MP EM TS ET NE WP AM NW CD PG */
 #define CR0_LOADS	0xe0000000ul	/* NW CD PG: a change loads the PDPTEs */
+#define CR0_CACHE	(AVMM_CR0_CD | AVMM_CR0_NW)
 #define CR4_LOADS	(AVMM_CR4_PGE | AVMM_CR4_PAE | (1ul << 4) | (1ul << 20))
 #define CR4_FLUSHES	(AVMM_CR4_PGE | AVMM_CR4_PCIDE | AVMM_CR4_PAE | (1ul << 4) | (1ul << 20))
 #define CS_AR_L		(1u << 13)
@@ -62,9 +63,36 @@ static bool load_pdptes(const struct vcpu *v, u64 cr0, u64 cr4, bool long_mode)
 	return true;
 }
 
+static u64 visible_cr0(void)
+{
+	u64 mask = vmread(VMCS_CR0_MASK);
+
+	return (vmread(VMCS_GUEST_CR0) & ~mask) | (vmread(VMCS_CR0_SHADOW) & mask);
+}
+
+/*
+ * CD and NW are the CPU's: no exit or entry changes them (SDM volume 3, 27.3.2.1). What the service wants is done here. A
+ * user has them in its shadow only, or it would switch off the service's caches.
+ */
+static void set_cr0(const struct vcpu *v, u64 value)
+{
+	u64 now, wanted;
+
+	vmwrite(VMCS_CR0_SHADOW, value);
+	if (!v->service) {
+		vmwrite(VMCS_GUEST_CR0, (value & ~CR0_CACHE) | AVMM_CR0_NE);
+		return;
+	}
+	vmwrite(VMCS_GUEST_CR0, value | AVMM_CR0_NE);
+	asm volatile("mov %%cr0, %0" : "=r"(now));
+	wanted = (now & ~CR0_CACHE) | (value & CR0_CACHE);
+	if (wanted != now)
+		asm volatile("mov %0, %%cr0" : : "r"(wanted) : "memory");
+}
+
 static bool write_cr0(const struct vcpu *v, u64 value)
 {
-	u64 old = vmread(VMCS_GUEST_CR0);
+	u64 old = visible_cr0();
 	u64 efer = vmread(VMCS_GUEST_EFER);
 	u64 cr4 = vmread(VMCS_GUEST_CR4);
 	bool pg = value & AVMM_CR0_PG;
@@ -85,8 +113,7 @@ static bool write_cr0(const struct vcpu *v, u64 value)
 			return false;
 		set_long_mode(false);
 	}
-	vmwrite(VMCS_CR0_SHADOW, value);
-	vmwrite(VMCS_GUEST_CR0, value | AVMM_CR0_NE);
+	set_cr0(v, value);
 	if ((old ^ value) & (AVMM_CR0_PG | AVMM_CR0_WP | AVMM_CR0_PE))
 		invvpid(INV_SINGLE_CONTEXT, vmread(VMCS_VPID));
 	return true;

@@ -115,7 +115,7 @@ static void write_segments(const struct user_setup *s)
 static void write_registers(const struct user_setup *s)
 {
 	vmwrite(VMCS_GUEST_CR0, CR0_START);
-	vmwrite(VMCS_CR0_MASK, AVMM_CR0_NE);
+	vmwrite(VMCS_CR0_MASK, AVMM_CR0_NE | AVMM_CR0_CD | AVMM_CR0_NW);
 	vmwrite(VMCS_CR0_SHADOW, CR0_START);
 	vmwrite(VMCS_GUEST_CR3, s->cr3);
 	vmwrite(VMCS_GUEST_CR4, AVMM_CR4_PAE | AVMM_CR4_VMXE | AVMM_CR4_MCE);

@@ -153,7 +153,10 @@ int probe_cr(void)
 	else
 		cr_must_change(0, "without WP", 0, X86_CR0_WP);
 	cr_must_change(0, "without NE", 0, X86_CR0_NE);
+	if (read_cr0() & X86_CR0_CD)
+		bad("cr0: CD is set");
 	cr_must_change(0, "CD", X86_CR0_CD, 0);
+	cr_must_change(0, "CD without NE", X86_CR0_CD, X86_CR0_NE);
 	probe_lmsw();
 	cr_must_fault(3, "bit 59", BIT(59), 0);
 	cr_must_change(3, "reloaded", 0, 0);

@@ -152,6 +152,7 @@
 #define VMX_PROC2_EPT			(1u << 1)
 #define VMX_PROC2_RDTSCP		(1u << 3)
 #define VMX_PROC2_VPID			(1u << 5)
+#define VMX_PROC2_WBINVD		(1u << 6)
 #define VMX_PROC2_UNRESTRICTED		(1u << 7)
 #define VMX_PROC2_INVPCID		(1u << 12)
 #define VMX_PROC2_XSAVES		(1u << 20)

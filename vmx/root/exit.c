@@ -23,7 +23,7 @@ void vmx_exit_cpuid(struct vcpu *v)
 	vmx_skip_instruction();
 }
 
-void vmx_exit_invd(struct vcpu *v)
+static void exit_invd(struct vcpu *v)
 {
 	(void)v;
 	/* INVD would drop the monitor's own dirty lines; writing back is what every OS can live with */
@@ -111,7 +111,7 @@ void (*const vmx_service_exits[EXIT_ROWS])(struct vcpu *v) = {
 	[VMX_REASON_NMI_WINDOW]		= vmx_exit_nmi_window,
 	[VMX_REASON_CPUID]		= vmx_exit_cpuid,
 	[VMX_REASON_GETSEC]		= vmx_inject_ud,
-	[VMX_REASON_INVD]		= vmx_exit_invd,
+	[VMX_REASON_INVD]		= exit_invd,
 	[VMX_REASON_VMCALL]		= exit_vmcall,
 	[VMX_REASON_VMCLEAR]		= vmx_inject_ud,
 	[VMX_REASON_VMLAUNCH]		= vmx_inject_ud,

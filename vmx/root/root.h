@@ -20,7 +20,6 @@ extern void (*const vmx_idle_exits[EXIT_ROWS])(struct vcpu *v);
 /* Handlers that both tables have. */
 void vmx_exit_unknown(struct vcpu *v);
 void vmx_exit_cpuid(struct vcpu *v);
-void vmx_exit_invd(struct vcpu *v);
 void vmx_exit_rdmsr(struct vcpu *v);
 void vmx_exit_wrmsr(struct vcpu *v);
 void vmx_exit_ept_violation(struct vcpu *v);

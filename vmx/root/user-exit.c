@@ -47,6 +47,13 @@ static void exit_nmi_window(struct vcpu *v)
 		core_service_wanted(v);
 }
 
+/* All of the guest's memory is write-back RAM and no device reads it: the caches are as good as written back. */
+static void exit_wbinvd(struct vcpu *v)
+{
+	(void)v;
+	vmx_skip_instruction();
+}
+
 static void exit_hlt(struct vcpu *v)
 {
 	vmx_skip_instruction();
@@ -133,7 +140,7 @@ USER(exit_window)
 USER(exit_nmi_window)
 RESUME(exit_cpuid)
 USER(exit_hlt)
-USER(vmx_exit_invd)
+USER(exit_wbinvd)
 USER(vmx_inject_ud)
 USER(vmx_inject_gp)
 RESUME(vmx_exit_cr_access)
@@ -158,7 +165,7 @@ void (*const vmx_user_exits[EXIT_ROWS])(struct vcpu *v) = {
 	[VMX_REASON_CPUID]		= resume_exit_cpuid,
 	[VMX_REASON_GETSEC]		= user_vmx_inject_ud,
 	[VMX_REASON_HLT]		= user_exit_hlt,
-	[VMX_REASON_INVD]		= user_vmx_exit_invd,
+	[VMX_REASON_INVD]		= user_exit_wbinvd,
 	[VMX_REASON_RDPMC]		= user_vmx_inject_gp,
 	[VMX_REASON_VMCALL]		= user_vmx_inject_ud,
 	[VMX_REASON_VMCLEAR]		= user_vmx_inject_ud,
@@ -182,7 +189,7 @@ void (*const vmx_user_exits[EXIT_ROWS])(struct vcpu *v) = {
 	[VMX_REASON_INVEPT]		= user_vmx_inject_ud,
 	[VMX_REASON_PREEMPTION_TIMER]	= user_core_timer,
 	[VMX_REASON_INVVPID]		= user_vmx_inject_ud,
-	[VMX_REASON_WBINVD]		= user_vmx_exit_invd,
+	[VMX_REASON_WBINVD]		= user_exit_wbinvd,
 	[VMX_REASON_XSETBV]		= resume_vmx_exit_xsetbv,
 	[VMX_REASON_VMFUNC]		= user_vmx_inject_ud,
 };

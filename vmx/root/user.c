@@ -88,6 +88,8 @@ static void write_zeroes(void)
 		VMCS_GUEST_SYSENTER_ESP, VMCS_GUEST_SYSENTER_EIP, VMCS_GUEST_INTERRUPTIBILITY,
 		VMCS_GUEST_ACTIVITY, VMCS_GUEST_PENDING_DEBUG, VMCS_GUEST_RSP, VMCS_GUEST_IDTR_BASE,
 		VMCS_GUEST_IDTR_LIMIT,
+		/* not on every CPU: there the write fails, and nobody looks at the field */
+		VMCS_GUEST_PERF_GLOBAL_CTRL, VMCS_XSS_EXITING_BITMAP,
 	};
 	unsigned int i;
 

@@ -255,6 +255,12 @@ void core_service_wanted(struct vcpu *v)
 	user.resched = true;
 }
 
+void core_service_now(struct vcpu *v)
+{
+	core_service_wanted(v);
+	shared_reschedule(v->cpu);
+}
+
 static enum sched_irq kind_of_interrupt(void)
 {
 	u32 vector = apic_requested();

@@ -177,6 +177,18 @@ static void __attribute__((noinline)) exit_with_flags(struct vcpu *v, u64 reason
 	}
 }
 
+/*
+ * NMIs and machine checks are the service's, and need its VMCS: it takes the place of whoever would be entered. One that
+ * comes later than this look ends the entry at once (nmi.c).
+ */
+static void __attribute__((noinline)) take_events(struct cpu *cpu)
+{
+	if (!cpu->current->service && (cpu->event.nmi || cpu->event.mc))
+		core_service_now(cpu->current);
+	if (cpu->current->service)
+		vmx_deliver_events(cpu);
+}
+
 /* Every exit pays for each line here: what is rare hides in the range check. */
 void vmx_exit(struct vcpu *v)
 {
@@ -189,7 +201,6 @@ void vmx_exit(struct vcpu *v)
 		exit_with_flags(v, reason);
 	}
 
-	/* NMIs and machine checks are the service's: they wait until its VMCS is loaded */
-	if (unlikely(cpu_has_event() && this_cpu()->current->service))
-		vmx_deliver_events(this_cpu());
+	if (unlikely(cpu_has_event()))
+		take_events(this_cpu());
 }

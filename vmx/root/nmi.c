@@ -4,7 +4,8 @@
  *
  * An NMI that comes while the guest runs exits; one that comes in root operation reaches vmx_root_nmi(). Both end in
  * cpu->event.nmi and are injected when the guest can take them. None is lost between the check before an entry and
- * the entry, because the handler also sets NMI-window exiting in the current VMCS: the entry then exits at once.
+ * the entry, because the handler also sets NMI-window exiting and the slice timer in the current VMCS: the entry then
+ * exits at once.
  *
  * The handler may interrupt a read-modify-write of the processor controls, or the switch to another VMCS. So every
  * writer of the controls, and the switch, ends in vmx_recheck_events(): an NMI that came before is seen by that second
@@ -39,6 +40,17 @@ static void request_window(void)
 	vmwrite(VMCS_PROC_CONTROLS, vmread(VMCS_PROC_CONTROLS) | VMX_PROC_NMI_WINDOW);
 }
 
+/*
+ * The next entry shall end at once. A guest that is in an NMI handler of its own, a user's, has no NMI window: there the
+ * slice timer does it. Where the timer is not on, the field means nothing.
+ */
+static void end_next_entry(struct cpu *cpu)
+{
+	cpu->event.window = 1;
+	request_window();
+	vmwrite(VMCS_PREEMPTION_TIMER, 0);
+}
+
 /* From the IDT, in root operation; the interrupted code may be anywhere. */
 void vmx_root_nmi(struct cpu *cpu)
 {
@@ -47,8 +59,7 @@ void vmx_root_nmi(struct cpu *cpu)
 		return;
 	}
 	note_nmi(cpu);
-	cpu->event.window = 1;
-	request_window();
+	end_next_entry(cpu);
 }
 
 /* A machine check in root operation: the service has the banks, and is told. */
@@ -59,8 +70,7 @@ void vmx_root_mc(struct cpu *cpu)
 		return;
 	}
 	note_mc(cpu);
-	cpu->event.window = 1;
-	request_window();
+	end_next_entry(cpu);
 }
 
 void vmx_recheck_events(struct cpu *cpu)

@@ -42,6 +42,8 @@ void core_user_hides_interrupts(void);
 
 /* Of a user's vCPU: the service has to run; HLT; the guest can take an interrupt. */
 void core_service_wanted(struct vcpu *v);
+/* … and is loaded on return, in the place of v, which was to be entered. */
+void core_service_now(struct vcpu *v);
 void core_user_halt(struct vcpu *v);
 void core_user_window(struct vcpu *v);
 

@@ -6,7 +6,8 @@ import re
 import pytest
 
 from lab import avmm, kernel_log, user
-from test_launch import assert_no_leak, free_memory
+from lab.memory import Usage
+from test_launch import assert_no_leak
 
 
 @pytest.fixture
@@ -42,21 +43,21 @@ class Life:
             u.stop()
 
         cycle()
-        before = free_memory(m)
+        before = Usage(m)
         for _ in range(self.cycles):
             cycle()
         assert has_none(m) and avmm.status(m)['last_reason'] == 'forced'
-        assert_no_leak(m, before, free=4096)
+        assert_no_leak(m, before)
 
     def test_killed_while_booting(self, m, u, launched):
         u.start()
         u.stop()
-        before = free_memory(m)
+        before = Usage(m)
         for i in range(self.kills):
             u.start()
             m.run(f'sleep {0.05 * i:.2f}', timeout=240)
             u.stop()
-        assert_no_leak(m, before, free=4096)
+        assert_no_leak(m, before)
 
     def test_rmmod(self, m, u, launched):
         """Refused while there is a partition, running or not; and then it works, and so does the next launch."""
@@ -148,7 +149,7 @@ class Life:
 
     def test_memory_refused(self, m, u, launched):
         """More than there is: how much was asked for and could be had. The service is not driven out of memory."""
-        before = free_memory(m)
+        before = Usage(m)
         for asked, more in (('4G', ''), ('512M', 'reserve = 800M')):
             m.write_file(user.INI, user.ini(user=user.percent(m, 90), memory=asked, more=more))
             said = refused(m, f'avmmctl start {user.INI}')
@@ -156,7 +157,7 @@ class Life:
             found = re.search(rf'{mib} MiB of memory asked for, (\d+) MiB could be had', said)
             assert found and int(found.group(1)) < mib, said
         assert has_none(m) and 'oom' not in m.dmesg()
-        assert_no_leak(m, before, free=4096)
+        assert_no_leak(m, before)
 
     @pytest.mark.parametrize('text, words', [
         ('[partition]\nmemory = 64M\nkernel = /root/spin\ncolour = red\n', ':4: .*colour'),

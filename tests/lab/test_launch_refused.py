@@ -110,7 +110,7 @@ class Kvm:
 
 
 class TestKvm61(Kvm):
-    shape = {'kernel': '6.1', 'cpus': 1}
+    shape = {'kernel': '6.1', 'cpus': 1, 'disk': 16}
 
 
 class TestKvm612(Kvm):

@@ -29,7 +29,8 @@ const struct nla_policy avmm_create_policy[] = {
 	[AVMM_ATTR_CAP_SERVICE] = { .type = NLA_U32 },
 	[AVMM_ATTR_CAP_USER] = { .type = NLA_U32 },
 	[AVMM_ATTR_ON_TRIPLE_FAULT] = { .type = NLA_U32 },
-	[AVMM_CREATE_ATTRS] = { .type = NLA_U32 },
+	[AVMM_ATTR_FREEZE_AFTER] = { .type = NLA_U32 },
+	[AVMM_CREATE_ATTRS] = { .type = NLA_U64 },
 };
 
 const struct nla_policy avmm_start_policy[] = {
@@ -38,6 +39,7 @@ const struct nla_policy avmm_start_policy[] = {
 	[AVMM_ATTR_CR3] = { .type = NLA_U64 },
 	[AVMM_ATTR_GDT_BASE] = { .type = NLA_U64 },
 	[AVMM_ATTR_GDT_LIMIT] = { .type = NLA_U32 },
+	[AVMM_ATTR_EPOCH] = { .type = NLA_U64 },
 	[AVMM_START_ATTRS] = { .type = NLA_U64 },
 };
 
@@ -244,6 +246,7 @@ int avmm_do_create(struct sk_buff *request, struct genl_info *info)
 	struct avmm_refusal *why = avmm_next_refusal();
 	struct avmm_partition_request r = {
 		.memory = get_u64(info, AVMM_ATTR_PARTITION_MEMORY, 0),
+		.rom = get_u64(info, AVMM_ATTR_ROM_SIZE, 0),
 		.reserve = get_u64(info, AVMM_ATTR_MEMORY_RESERVE, avmm_partition_default_reserve()),
 		.vcpus = get_u32(info, AVMM_ATTR_VCPUS, 1),
 		.service_share = get_u32(info, AVMM_ATTR_SERVICE_SHARE, 0),
@@ -268,6 +271,7 @@ int avmm_do_start(struct sk_buff *request, struct genl_info *info)
 		.gdt_base = get_u64(info, AVMM_ATTR_GDT_BASE, 0),
 		.gdt_limit = get_u32(info, AVMM_ATTR_GDT_LIMIT, 0),
 		.epoch = get_u64(info, AVMM_ATTR_EPOCH, 0),
+		.fw_cfg_size = get_u64(info, AVMM_ATTR_FW_CFG_SIZE, 0),
 	};
 
 	if (!info->attrs[AVMM_ATTR_RIP] || !info->attrs[AVMM_ATTR_RSI] || !info->attrs[AVMM_ATTR_CR3] ||

@@ -179,6 +179,9 @@ static int check_request(const struct avmm_partition_request *r, struct avmm_ref
 	if (!r->memory || r->memory % AVMM_BLOCK_SIZE || r->memory >> 40)
 		return avmm_refuse(why, -ERANGE, "%llu bytes of memory: it must be a multiple of 2 MiB, and some",
 				   r->memory);
+	if (r->rom % AVMM_BLOCK_SIZE || r->rom > AVMM_ROM_MAX)
+		return avmm_refuse(why, -ERANGE, "%llu bytes of firmware: it must be a multiple of 2 MiB, at most %u MiB",
+				   r->rom, AVMM_ROM_MAX >> 20);
 	if (!r->vcpus || r->vcpus > AVMM_MAX_VCPUS)
 		return avmm_refuse(why, -ERANGE, "%u CPUs asked for, 1 to %u can be had", r->vcpus, AVMM_MAX_VCPUS);
 	if (r->on_triple_fault > AVMM_POLICY_RESET)
@@ -202,7 +205,7 @@ static int create(const struct avmm_partition_request *wanted, struct avmm_refus
 		return err;
 	if (!try_module_get(THIS_MODULE))
 		return avmm_refuse(why, -ENODEV, "the module is being removed");
-	err = avmm_ram_take(wanted->memory, wanted->reserve, &forbidden, why);
+	err = avmm_ram_take(wanted->memory, wanted->rom, wanted->reserve, &forbidden, why);
 	if (err) {
 		module_put(THIS_MODULE);
 		return err;
@@ -241,12 +244,15 @@ static int send_config(void *page, const struct avmm_partition_entry *entry)
 		.service_cpus = service_cpus(),
 		.on_triple_fault = request.on_triple_fault,
 		.tick_vector = LOCAL_TIMER_VECTOR,
+		.rom_size = request.rom,
 		.rip = entry->rip,
 		.rsi = entry->rsi,
 		.cr3 = entry->cr3,
 		.gdt_base = entry->gdt_base,
 		.gdt_limit = entry->gdt_limit,
 		.disks = avmm_disk_any(),
+		.fw_cfg = avmm_ram_fw_cfg(),
+		.fw_cfg_size = entry->fw_cfg_size,
 	};
 	return avmm_hypercall(AVMM_HC_PARTITION_CREATE, virt_to_phys(page), 0, 0);
 }
@@ -354,6 +360,8 @@ static int start(const struct avmm_partition_entry *entry, struct avmm_refusal *
 
 	if (life != LOADING)
 		return refuse_state(why, "only one that was just created or reloaded can be started");
+	if (entry->fw_cfg_size > (request.rom ? AVMM_FW_CFG_MAX : 0))
+		return avmm_refuse(why, -ERANGE, "%llu bytes of fw_cfg's files are too many", entry->fw_cfg_size);
 	err = check_shares(&request, why);	/* CPUs may have come and gone */
 	if (!err)
 		err = avmm_disk_leave_ram(why);

@@ -26,6 +26,7 @@ __printf(3, 4) int avmm_refuse(struct avmm_refusal *why, int err, const char *fo
 
 struct avmm_partition_request {
 	u64 memory;		/* bytes */
+	u64 rom;		/* bytes of firmware in whole blocks, 0: direct boot */
 	u64 reserve;		/* bytes that stay available to the service */
 	u32 vcpus;
 	u32 service_share;	/* these as in struct avmm_partition_config */
@@ -43,6 +44,7 @@ struct avmm_partition_entry {
 	u64 gdt_base;
 	u32 gdt_limit;
 	u64 epoch;
+	u64 fw_cfg_size;
 };
 
 #define AVMM_DISK_PATH_MAX	255
@@ -122,7 +124,7 @@ bool avmm_disk_waits(u32 seconds, char *text, size_t size);
 void avmm_disk_watch(u32 seconds);		/* from now on avmm_partition_watch_disk() is called when it may be so */
 
 /* ram.c: the blocks. Changed under partition.c's lock only. */
-int avmm_ram_take(u64 size, u64 reserve, const bool *give_up, struct avmm_refusal *why);
+int avmm_ram_take(u64 memory, u64 rom, u64 reserve, const bool *give_up, struct avmm_refusal *why);
 void avmm_ram_give(void);	/* nobody but Linux may use them any more */
 void avmm_ram_zero(void);
 /*
@@ -130,6 +132,7 @@ void avmm_ram_zero(void);
  * how many, 0 at the end.
  */
 unsigned int avmm_ram_list(unsigned int first, u64 list[AVMM_RAM_LIST], u64 *guest);
+u64 avmm_ram_fw_cfg(void);	/* physical address of the block of fw_cfg's files, 0: none */
 bool avmm_ram_covers(u64 guest, u64 size);
 bool avmm_ram_owns(const struct page *page);
 int avmm_ram_exchange(const struct page *page);	/* its block, for another with the same content */

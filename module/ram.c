@@ -4,9 +4,11 @@
  * be mapped, pinned and used for I/O like any other page. A page that somebody still holds when the partition goes
  * returns to Linux when it is let go; nobody else gets it before.
  *
- * Guest-physical addresses start at 0; what does not fit below AVMM_PCI_HOLE goes on at 4 GiB.
+ * Guest-physical addresses start at 0; what does not fit below AVMM_PCI_HOLE goes on at 4 GiB. With firmware two more
+ * regions come from the same blocks: the ROM that ends at 4 GiB, and one block for the files of fw_cfg, which the guest
+ * does not see; AVMM_FW_CFG_OFFSET is its offset in /dev/avmm only.
  *
- * `blocks` and `count` are changed by take() and give() under partition.c's lock; faults read them under `lock`, which
+ * `blocks` and `region` are changed by take() and give() under partition.c's lock; faults read them under `lock`, which
  * give() takes for writing. A fault enters its page into the page tables under the lock: what give() zaps afterwards is
  * all that there is. Lock order: partition.c's lock or mmap_lock, then `lock`, then page table locks.
  */
@@ -21,12 +23,18 @@
 
 #define BLOCK_ORDER	(21 - PAGE_SHIFT)
 #define BLOCK_PAGES	(1u << BLOCK_ORDER)
-#define HOLE_BLOCKS	(AVMM_PCI_HOLE / AVMM_BLOCK_SIZE)
 #define FAULT_AROUND	16u	/* pages that a fault maps at once, where they are in the same 64 KiB */
 
 static DECLARE_RWSEM(lock);
 static struct page **blocks;
-static unsigned int count;
+
+enum { REGION_LOW, REGION_HIGH, REGION_ROM, REGION_FW_CFG, REGIONS };
+
+static struct region {
+	u64 guest;
+	unsigned int first;	/* block */
+	unsigned int count;
+} region[REGIONS];
 
 static u64 to_mib(u64 bytes)
 {
@@ -70,10 +78,32 @@ static struct page *take_block(void)
 	return page;
 }
 
-/* give_up is looked at between blocks. */
-int avmm_ram_take(u64 size, u64 reserve, const bool *give_up, struct avmm_refusal *why)
+static unsigned int block_count(void)
 {
-	unsigned int n, wanted = size / AVMM_BLOCK_SIZE;
+	return region[REGION_FW_CFG].first + region[REGION_FW_CFG].count;
+}
+
+/* Returns the number of blocks. */
+static unsigned int plan(struct region plan[REGIONS], u64 size, u64 rom)
+{
+	u64 low = min_t(u64, size, AVMM_PCI_HOLE);
+	const u64 guest[REGIONS] = { 0, SZ_4G, SZ_4G - rom, AVMM_FW_CFG_OFFSET };
+	const u64 bytes[REGIONS] = { low, size - low, rom, rom ? AVMM_FW_CFG_MAX : 0 };
+	unsigned int i, first = 0;
+
+	for (i = 0; i < REGIONS; i++) {
+		plan[i] = (struct region){ guest[i], first, bytes[i] / AVMM_BLOCK_SIZE };
+		first += plan[i].count;
+	}
+	return first;
+}
+
+/* give_up is looked at between blocks. */
+int avmm_ram_take(u64 memory, u64 rom, u64 reserve, const bool *give_up, struct avmm_refusal *why)
+{
+	struct region planned[REGIONS];
+	unsigned int n, wanted = plan(planned, memory, rom);
+	u64 size = wanted * AVMM_BLOCK_SIZE;
 	struct page **list;
 	int err = 0;
 
@@ -100,7 +130,7 @@ int avmm_ram_take(u64 size, u64 reserve, const bool *give_up, struct avmm_refusa
 	}
 	down_write(&lock);
 	blocks = list;
-	count = wanted;
+	memcpy(region, planned, sizeof(region));
 	up_write(&lock);
 	return 0;
 }
@@ -108,25 +138,26 @@ int avmm_ram_take(u64 size, u64 reserve, const bool *give_up, struct avmm_refusa
 void avmm_ram_give(void)
 {
 	struct page **list = blocks;
-	unsigned int n = count;
+	unsigned int n = block_count();
 
 	down_write(&lock);
 	blocks = NULL;
-	count = 0;
+	memset(region, 0, sizeof(region));
 	up_write(&lock);
 	avmm_chardev_zap();
 	free_blocks(list, n);
 }
 
+static const struct region *region_at(u64 guest);
 static struct page *page_at(u64 guest);
 
-/* The block of this page, an index; count: none of ours. Under partition.c's lock. */
+/* The block of this page, an index; block_count(): none of ours. Under partition.c's lock. */
 static unsigned int find_block(const struct page *page)
 {
 	unsigned long pfn = page_to_pfn(page) & ~(BLOCK_PAGES - 1ul);
 	unsigned int i;
 
-	for (i = 0; i < count; i++)
+	for (i = 0; i < block_count(); i++)
 		if (page_to_pfn(blocks[i]) == pfn)
 			break;
 	return i;
@@ -134,7 +165,7 @@ static unsigned int find_block(const struct page *page)
 
 bool avmm_ram_owns(const struct page *page)
 {
-	return find_block(page) < count;
+	return find_block(page) < block_count();
 }
 
 /* The block goes; who still holds pages of it keeps these. What it had is in the new one. */
@@ -143,7 +174,7 @@ int avmm_ram_exchange(const struct page *page)
 	unsigned int block = find_block(page), i;
 	struct page *new, *old;
 
-	if (block == count)
+	if (block == block_count())
 		return 0;
 	new = take_block();
 	if (!new)
@@ -163,16 +194,16 @@ int avmm_ram_exchange(const struct page *page)
 /* For devices: while the partition is the monitor's, no lock is needed, for nothing changes. NULL: no RAM there. */
 void *avmm_ram_at(u64 guest)
 {
-	struct page *page = page_at(guest);
+	const struct region *r = region_at(guest);
 
-	return page ? page_address(page) : NULL;
+	return r && r < &region[REGION_ROM] ? page_address(page_at(guest)) : NULL;
 }
 
 void avmm_ram_zero(void)
 {
 	unsigned int n, i;
 
-	for (n = 0; n < count; n++) {
+	for (n = 0; n < block_count(); n++) {
 		for (i = 0; i < BLOCK_PAGES; i++)
 			clear_page(page_address(blocks[n] + i));
 		cond_resched();
@@ -181,38 +212,57 @@ void avmm_ram_zero(void)
 
 unsigned int avmm_ram_list(unsigned int first, u64 list[AVMM_RAM_LIST], u64 *guest)
 {
-	unsigned int i, end = first < HOLE_BLOCKS ? min_t(u64, count, HOLE_BLOCKS) : count;
+	const struct region *r = region;
+	unsigned int i;
 
-	*guest = first * AVMM_BLOCK_SIZE;
-	if (first >= HOLE_BLOCKS)
-		*guest += SZ_4G - AVMM_PCI_HOLE;
-	for (i = 0; i < AVMM_RAM_LIST && first + i < end; i++)
+	while (r < &region[REGION_FW_CFG] && first >= r->first + r->count)
+		r++;
+	if (r == &region[REGION_FW_CFG])
+		return 0;
+	*guest = r->guest + (first - r->first) * AVMM_BLOCK_SIZE;
+	for (i = 0; i < AVMM_RAM_LIST && first + i < r->first + r->count; i++)
 		list[i] = page_to_phys(blocks[first + i]);
 	return i;
 }
 
-/* NULL: no RAM there. Under the lock. */
-static struct page *page_at(u64 guest)
+u64 avmm_ram_fw_cfg(void)
 {
-	u64 offset = guest;
+	const struct region *r = &region[REGION_FW_CFG];
 
-	if (guest >= SZ_4G)
-		offset -= SZ_4G - AVMM_PCI_HOLE;
-	else if (guest >= AVMM_PCI_HOLE)
-		return NULL;
-	if (offset / AVMM_BLOCK_SIZE >= count)
-		return NULL;
-	return blocks[offset / AVMM_BLOCK_SIZE] + offset % AVMM_BLOCK_SIZE / PAGE_SIZE;
+	return r->count ? page_to_phys(blocks[r->first]) : 0;
 }
 
-/* RAM everywhere in a range that is not empty? */
+/* NULL: no region is there. Under the lock. */
+static const struct region *region_at(u64 guest)
+{
+	const struct region *r;
+
+	for (r = region; r < region + REGIONS; r++)
+		if (guest >= r->guest && guest - r->guest < r->count * AVMM_BLOCK_SIZE)
+			return r;
+	return NULL;
+}
+
+static struct page *page_at(u64 guest)
+{
+	const struct region *r = region_at(guest);
+
+	if (!r)
+		return NULL;
+	guest -= r->guest;
+	return blocks[r->first + guest / AVMM_BLOCK_SIZE] + guest % AVMM_BLOCK_SIZE / PAGE_SIZE;
+}
+
+/* Memory of one region everywhere in a range that is not empty? */
 bool avmm_ram_covers(u64 guest, u64 size)
 {
 	u64 last = guest + size - 1;
+	const struct region *r;
 	bool covers;
 
 	down_read(&lock);
-	covers = last >= guest && page_at(guest) && page_at(last) && !(guest < AVMM_PCI_HOLE && last >= SZ_4G);
+	r = region_at(guest);
+	covers = r && last >= guest && region_at(last) == r;
 	up_read(&lock);
 	return covers;
 }

@@ -71,7 +71,8 @@ static bool fw_cfg_good(const struct avmm_partition_config *c)
 
 static bool config_good(const struct avmm_partition_config *c)
 {
-	return fw_cfg_good(c) && c->ram_size && !(c->ram_size % AVMM_BLOCK_SIZE) && c->ram_size < 1ull << 40 &&
+	return fw_cfg_good(c) && !(c->rom_size % AVMM_BLOCK_SIZE) && c->rom_size <= AVMM_ROM_MAX &&
+	       c->ram_size && !(c->ram_size % AVMM_BLOCK_SIZE) && c->ram_size < 1ull << 40 &&
 	       c->vcpus == 1 && c->vcpus <= AVMM_MAX_VCPUS && c->ncpus && c->service_cpus < c->ncpus &&
 	       c->cap_service && c->cap_service <= SCHED_WHOLE && c->cap_user && c->cap_user <= SCHED_WHOLE &&
 	       c->on_triple_fault <= AVMM_POLICY_RESET && c->disks <= 1;
@@ -123,6 +124,10 @@ s64 partition_create(struct cpu *cpu, u64 config_phys)
 	split = sched_shares(config.ncpus, config.service_cpus, config.service_share);
 	if (!config_good(&config) || !split.s0)
 		return -EINVAL;
+	if (config.rom_size && !user_can_reset()) {
+		core_log("firmware needs a VT-x control that this CPU lacks: unrestricted guest");
+		return -EOPNOTSUPP;
+	}
 
 	pool_reset();
 	direct_reset();
@@ -143,6 +148,41 @@ s64 partition_create(struct cpu *cpu, u64 config_phys)
 	return 0;
 }
 
+/* The first block, with the hole where a VGA would be. */
+static int map_first(u64 block)
+{
+	u64 high = AVMM_VGA_HOLE_END;
+	int err = ept_map(&user.ept, 0, block, AVMM_VGA_HOLE, EPT_RWX, MTRR_WB);
+
+	return err ? err : ept_map(&user.ept, high, block + high, AVMM_BLOCK_SIZE - high, EPT_RWX, MTRR_WB);
+}
+
+static int map_block(u64 gpa, u64 block)
+{
+	bool rom = gpa < FOUR_GIB && gpa >= FOUR_GIB - user.config.rom_size;
+	u64 *mapped = rom ? &user.rom : &user.ram;
+	int err;
+
+	if (*mapped + AVMM_BLOCK_SIZE > (rom ? user.config.rom_size : user.config.ram_size))
+		return -EINVAL;
+	if (!gpa && user.config.rom_size)
+		err = map_first(block);
+	else
+		err = ept_map(&user.ept, gpa, block, AVMM_BLOCK_SIZE, rom ? EPT_R | EPT_X : EPT_RWX, MTRR_WB);
+	if (!err)
+		*mapped += AVMM_BLOCK_SIZE;
+	return err;
+}
+
+/* Below 4 GiB, RAM ends where the PCI hole begins, and the ROM fills the hole's end. */
+static bool range_good(u64 gpa, u64 end)
+{
+	if (gpa % AVMM_BLOCK_SIZE || gpa >> 40)
+		return false;
+	return gpa >= FOUR_GIB || end <= AVMM_PCI_HOLE ||
+	       (user.config.rom_size && gpa >= FOUR_GIB - user.config.rom_size && end <= FOUR_GIB);
+}
+
 /* RAM may be anything of Linux's but not the monitor's. */
 s64 partition_ram(u64 list_phys, u64 count, u64 gpa)
 {
@@ -151,7 +191,7 @@ s64 partition_ram(u64 list_phys, u64 count, u64 gpa)
 	if (user.state != AVMM_PARTITION_CREATED)
 		return -ENOENT;
 	if (list_phys % AVMM_PAGE_SIZE || monitor_virt(list_phys) || !count || count > AVMM_RAM_LIST ||
-	    gpa % AVMM_BLOCK_SIZE || gpa >> 40 || (gpa < FOUR_GIB && end > AVMM_PCI_HOLE))
+	    !range_good(gpa, end))
 		return -EINVAL;
 	for (i = 0; i < count; i++) {
 		u64 block = ((const volatile u64 *)window_map(list_phys))[i];
@@ -159,12 +199,9 @@ s64 partition_ram(u64 list_phys, u64 count, u64 gpa)
 
 		if (block % AVMM_BLOCK_SIZE || block >> machine.phys_bits || monitor_virt(block))
 			return -EINVAL;
-		if (user.ram + AVMM_BLOCK_SIZE > user.config.ram_size)
-			return -EINVAL;
-		err = ept_map(&user.ept, gpa + i * AVMM_BLOCK_SIZE, block, AVMM_BLOCK_SIZE, EPT_RWX, MTRR_WB);
+		err = map_block(gpa + i * AVMM_BLOCK_SIZE, block);
 		if (err)
 			return err;
-		user.ram += AVMM_BLOCK_SIZE;
 	}
 	return 0;
 }
@@ -182,9 +219,15 @@ static void setup_vcpu(struct user_vcpu *u, struct cpu *cpu)
 		.cr3 = c->cr3,
 		.gdt_base = c->gdt_base,
 		.gdt_limit = c->gdt_limit,
+		.reset = c->rom_size,
 	};
+	u64 r[4];
 
 	u->vcpu.gpr[RSI] = c->rsi;
+	if (c->rom_size) {
+		cpuid(1, 0, r);
+		u->vcpu.gpr[RDX] = (u32)r[0];		/* family, model and stepping */
+	}
 	cpu->user = u;
 	cpu->service.world = &u->service_world;
 	switch_init(&u->service_world, &user.xcr0_mask);
@@ -198,6 +241,7 @@ static void setup_vcpu(struct user_vcpu *u, struct cpu *cpu)
 	user.idle.exits = vmx_idle_exits;
 	user.idle.exit_counts = u->stats->exits;
 	setup.idle = true;
+	setup.reset = false;
 	user_setup(&user.idle, &setup);
 	invept(INV_ALL_CONTEXTS, 0);
 }
@@ -206,7 +250,7 @@ s64 partition_start(struct cpu *cpu)
 {
 	if (user.state != AVMM_PARTITION_CREATED)
 		return -ENOENT;
-	if (user.ram != user.config.ram_size)
+	if (user.ram != user.config.ram_size || user.rom != user.config.rom_size)
 		return -EINVAL;
 	user.time_offset = -rdtsc();
 	platform_init(&user, partition_now(), machine.tsc_khz, machine.phys_bits);

@@ -20,6 +20,7 @@
 #include <vdev/debugport.h>
 #include <vdev/fw_cfg.h>
 #include <vdev/hpet.h>
+#include <vdev/i8042.h>
 #include <vdev/ioapic.h>
 #include <vdev/lapic.h>
 #include <vdev/pci.h>
@@ -50,6 +51,7 @@ struct platform {
 	struct ioapic ioapic;
 	struct uart uart;
 	struct fw_cfg fw_cfg;
+	struct i8042 i8042;
 	struct debugport debugport;
 	struct ide ide;
 	bool smp;		/* vCPUs run on other CPUs than the shared one */
@@ -92,6 +94,7 @@ struct partition {
 	struct avmm_partition_config config;
 	struct ept ept;
 	u64 ram;			/* bytes mapped so far */
+	u64 rom;			/* likewise, of firmware */
 	struct avmm_partition_page *page;
 	struct avmm_console *console;
 	struct avmm_disk_page *disk;

@@ -213,7 +213,8 @@ static void init_lapics(struct partition *p, u32 tsc_khz, u32 phys_bits)
 		lapic_init(&p->vcpu[i]->lapic, &p->platform.lapics, &config);
 		p->vcpu[i]->next = CLOCK_NEVER;
 	}
-	lapic_virtual_wire(&p->vcpu[0]->lapic);
+	if (!p->config.rom_size)
+		lapic_virtual_wire(&p->vcpu[0]->lapic);
 }
 
 static void init_interrupts(struct partition *p, u32 tsc_khz, u32 phys_bits)
@@ -239,7 +240,9 @@ void platform_init(struct partition *p, u64 now, u32 tsc_khz, u32 phys_bits)
 	struct vdev_irq irq = { .set_irq = set_irq, .ctx = p };
 	struct pm_ops pm = { .power_off = power_off, .reset = reset, .ctx = p };
 	struct pci_ops pci = { .pm_base = pm_moved, .reset = reset, .ctx = p };
+	struct i8042_ops keyboard = { .reset = reset, .ctx = p };
 	struct uart_ring_ops ring = { .put = console_put, .get = console_get, .ctx = p };
+	bool firmware = p->config.rom_size;
 
 	vdev_clear(b, sizeof(*b));
 	bus_init(&b->ports);
@@ -249,16 +252,20 @@ void platform_init(struct partition *p, u64 now, u32 tsc_khz, u32 phys_bits)
 	rtc_init(&b->rtc, &irq, tsc_khz, (s64)p->config.epoch, now);
 	rtc_set_memory(&b->rtc, p->ram < AVMM_PCI_HOLE ? p->ram : AVMM_PCI_HOLE,
 		       p->ram < AVMM_PCI_HOLE ? 0 : p->ram - AVMM_PCI_HOLE);
-	pm_init(&b->pm, &irq, &pm, tsc_khz, true, now);
+	pm_init(&b->pm, &irq, &pm, tsc_khz, !firmware, now);
 	hpet_init(&b->hpet, &hpet_wires, p, tsc_khz);
 	uart_init(&b->uart, &irq, IRQ_UART, &ring, tsc_khz);
-	pci_init(&b->pci, &irq, &pci, AVMM_PM_BASE);
+	pci_init(&b->pci, &irq, &pci, firmware ? 0 : AVMM_PM_BASE);
+	i8042_init(&b->i8042, &irq, &keyboard);
 
 	bus_map(&b->ports, 0, pic_rows, PIC_ROWS, &b->pic);
 	bus_map(&b->ports, 0, pit_rows, PIT_ROWS, &b->pit);
 	bus_map(&b->ports, 0, rtc_rows, RTC_ROWS, &b->rtc);
 	bus_map(&b->ports, 0, pm_port_rows, PM_PORT_ROWS, &b->pm);
-	bus_map(&b->ports, 0, pm_keyboard_rows, PM_KEYBOARD_ROWS, &b->pm);
+	if (firmware)
+		bus_map(&b->ports, 0, i8042_rows, I8042_ROWS, &b->i8042);
+	else
+		bus_map(&b->ports, 0, pm_keyboard_rows, PM_KEYBOARD_ROWS, &b->pm);
 	bus_map(&b->ports, 0, pci_rows, PCI_ROWS, &b->pci);
 	bus_map(&b->ports, PORT_UART, uart_rows, UART_ROWS, &b->uart);
 	bus_map(&b->mmio, IOAPIC_BASE, ioapic_rows, IOAPIC_ROWS, &b->ioapic);

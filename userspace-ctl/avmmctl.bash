@@ -25,7 +25,11 @@ _avmmctl()
 		COMPREPLY=()
 		return
 		;;
-	--kernel | --initrd | --firmware | --disk?-backing | --disk?-overlay)
+	--firmware)
+		mapfile -t COMPREPLY < <(compgen -W 'seabios ovmf' -- "$word"; compgen -f -- "$word")
+		return
+		;;
+	--kernel | --initrd | --disk?-backing | --disk?-overlay)
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		return
 		;;

@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <avmm/partition.h>
 #include "config.h"
 
@@ -288,7 +289,8 @@ static bool set_text(struct config *config, enum config_key key, const char *val
 	if (key >= KEY_DISKS)
 		disk_of(config, key)->present = true;
 	if (!*value && key != KEY_CMDLINE)
-		return refuse_value(config, key, "a file is expected");
+		return refuse_value(config, key, key == KEY_FIRMWARE ? "seabios, ovmf or a file is expected" :
+				    "a file is expected");
 	return true;
 }
 
@@ -559,6 +561,28 @@ static bool find_file(struct config *config, enum config_key key)
 	return true;
 }
 
+/* By the name of a Debian package, else a file. */
+static bool find_firmware(struct config *config)
+{
+	static const struct { const char *name, *package, *file; } known[] = {
+		{ "seabios", "seabios", "/usr/share/seabios/bios-256k.bin" },
+		{ "ovmf", "ovmf", "/usr/share/ovmf/OVMF.fd" },
+	};
+	u32 i;
+
+	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (strcmp(config->text[KEY_FIRMWARE], known[i].name))
+			continue;
+		if (access(known[i].file, R_OK))
+			return refuse_value(config, KEY_FIRMWARE, "%s: %s; Debian's package `%s` has it", known[i].file,
+					    strerror(errno), known[i].package);
+		free(config->text[KEY_FIRMWARE]);
+		config->text[KEY_FIRMWARE] = strdup(known[i].file);
+		return config->text[KEY_FIRMWARE] || refuse(config, FROM_NOWHERE, "out of memory");
+	}
+	return find_file(config, KEY_FIRMWARE);
+}
+
 static bool finish_boot(struct config *config)
 {
 	static const enum config_key with_kernel[] = { KEY_INITRD, KEY_CMDLINE };
@@ -566,14 +590,14 @@ static bool finish_boot(struct config *config)
 
 	if (config->from[KEY_FIRMWARE] && config->from[KEY_KERNEL])
 		return refuse_value(config, KEY_FIRMWARE, "there is `kernel` too: it is either of them");
-	if (config->from[KEY_FIRMWARE])
-		return refuse_value(config, KEY_FIRMWARE, "firmware is not supported yet, boot by `kernel`");
 	for (i = 0; i < sizeof(with_kernel) / sizeof(with_kernel[0]); i++) {
 		if (config->from[with_kernel[i]] && !config->from[KEY_KERNEL])
 			return refuse_value(config, with_kernel[i], "there is no `kernel` that it is for");
 	}
+	if (config->from[KEY_FIRMWARE])
+		return find_firmware(config);
 	if (!config->from[KEY_KERNEL])
-		return refuse(config, FROM_NOWHERE, "`kernel` is missing");
+		return refuse(config, FROM_NOWHERE, "`firmware` is missing, or `kernel`");
 	return find_file(config, KEY_KERNEL) && (!config->from[KEY_INITRD] || find_file(config, KEY_INITRD));
 }
 

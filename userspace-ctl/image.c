@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Reads the kernel and the initrd, and writes them to /dev/avmm. */
+/* Reads the firmware, or the kernel and the initrd, and writes them to /dev/avmm. */
 #include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +19,7 @@
 #define KERNEL_MAX	(1ll << 30)
 #define PHYS_BITS_LEAF	0x80000008u
 #define IOAPIC_ID	1		/* in the monitor's I/O APIC */
+#define PM_BASE_UEFI	0xb000		/* where OVMF puts PIIX4's power management block */
 
 static int open_file(const char *name, u64 *size)
 {
@@ -56,21 +57,29 @@ static int read_all(int fd, const char *name, u8 *to, u64 size)
 	return EXIT_DONE;
 }
 
+/* what: "a Linux kernel" */
+static int read_file(const char *name, const char *what, u64 max, u8 **data, u64 *size)
+{
+	int fd = open_file(name, size), ret;
+
+	if (fd < 0)
+		return EXIT_REFUSED;
+	if (*size > max) {
+		ret = fail("%s: it is not %s: it is too large", name, what);
+	} else {
+		*data = malloc(*size + 1);
+		ret = *data ? read_all(fd, name, *data, *size) : fail("out of memory");
+	}
+	close(fd);
+	return ret;
+}
+
 static int read_kernel(struct image *image, const char *name)
 {
 	const char *problem;
 	u64 size = 0;
-	int fd = open_file(name, &size), ret;
+	int ret = read_file(name, "a Linux kernel", KERNEL_MAX, &image->kernel, &size);
 
-	if (fd < 0)
-		return EXIT_REFUSED;
-	if (size > KERNEL_MAX) {
-		ret = fail("%s: it is not a Linux kernel: it is too large", name);
-	} else {
-		image->kernel = malloc(size + 1);
-		ret = image->kernel ? read_all(fd, name, image->kernel, size) : fail("out of memory");
-	}
-	close(fd);
 	if (ret)
 		return ret;
 	problem = bzimage_parse(image->kernel, size < BZIMAGE_HEAD ? size : BZIMAGE_HEAD, size, &image->header);
@@ -100,29 +109,68 @@ static int plan(struct image *image, const struct config *config)
 	return fail("%s: %s", config->text[KEY_KERNEL], image->layout.problem);
 }
 
+static int open_firmware(struct image *image, const struct config *config)
+{
+	const char *name = config->text[KEY_FIRMWARE];
+	struct firmware_machine machine = {
+		.memory = config->memory, .vcpus = config->cpus, .phys_bits = phys_bits(), .ioapic_id = IOAPIC_ID,
+	};
+	u64 size = 0;
+	int ret = read_file(name, "firmware", AVMM_ROM_MAX, &image->firmware, &size);
+
+	if (ret)
+		return ret;
+	if (!rom_parse(image->firmware, size, &image->rom))
+		return fail("%s: %s", name, image->rom.problem);
+	machine.pm_base = image->rom.kind == ROM_UEFI ? PM_BASE_UEFI : AVMM_PM_BASE;
+	image->files = malloc(sizeof(*image->files));
+	if (!image->files)
+		return fail("out of memory");
+	return firmware_files(image->files, &machine) ? EXIT_DONE : fail("the files for the firmware are too large");
+}
+
+static int open_kernel(struct image *image, const struct config *config)
+{
+	int ret = read_kernel(image, config->text[KEY_KERNEL]);
+
+	if (!ret && image->initrd_name) {
+		image->initrd = open_file(image->initrd_name, &image->request.initrd_size);
+		ret = image->initrd < 0 ? EXIT_REFUSED : EXIT_DONE;
+	}
+	return ret ? ret : plan(image, config);
+}
+
 int image_open(struct image *image, const struct config *config)
 {
 	int ret;
 
 	*image = (struct image){ .initrd = -1, .initrd_name = config->text[KEY_INITRD] };
-	ret = read_kernel(image, config->text[KEY_KERNEL]);
-	if (!ret && image->initrd_name) {
-		image->initrd = open_file(image->initrd_name, &image->request.initrd_size);
-		ret = image->initrd < 0 ? EXIT_REFUSED : EXIT_DONE;
-	}
-	if (!ret)
-		ret = plan(image, config);
+	ret = config->text[KEY_FIRMWARE] ? open_firmware(image, config) : open_kernel(image, config);
 	if (ret)
 		image_close(image);
 	return ret;
 }
 
-static int fill(const struct image *image, u8 *ram)
+/* Memory of the partition, mapped. */
+struct mapping {
+	u8 *ram;		/* from 0 on */
+	u64 ram_size;
+	u8 *rom;		/* with firmware only */
+	u8 *fw_cfg;
+};
+
+static int fill(const struct image *image, const struct mapping *to)
 {
-	boot_write(&image->request, &image->layout, ram);
+	if (image->firmware) {
+		rom_write(&image->rom, image->firmware, to->rom, to->ram + ROM_SHADOW);
+		fw_cfg_write(image->files, to->fw_cfg);
+		return EXIT_DONE;
+	}
+	boot_write(&image->request, &image->layout, to->ram);
 	if (image->initrd < 0)
 		return EXIT_DONE;
-	return read_all(image->initrd, image->initrd_name, ram + image->layout.initrd, image->request.initrd_size);
+	return read_all(image->initrd, image->initrd_name, to->ram + image->layout.initrd,
+			image->request.initrd_size);
 }
 
 static sigjmp_buf lost;
@@ -134,7 +182,7 @@ static void on_sigbus(int number)
 }
 
 /* A partition that is stopped meanwhile takes its RAM out of our mapping: the next store is a SIGBUS. */
-static int fill_while_there(const struct image *image, u8 *ram)
+static int fill_while_there(const struct image *image, const struct mapping *to)
 {
 	const struct sigaction guard = { .sa_handler = on_sigbus };
 	struct sigaction old;
@@ -144,31 +192,53 @@ static int fill_while_there(const struct image *image, u8 *ram)
 	if (sigsetjmp(lost, 1))
 		ret = fail("the user partition went while its memory was filled");
 	else
-		ret = fill(image, ram);
+		ret = fill(image, to);
 	sigaction(SIGBUS, &old, NULL);
 	return ret;
 }
 
+static bool map(int fd, u64 at, u64 size, u8 **to)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)at);
+
+	*to = p == MAP_FAILED ? NULL : p;
+	return *to || fail("cannot map %s: %s", AVMM_DEVICE, strerror(errno)) == EXIT_DONE;
+}
+
+static bool map_all(const struct image *image, int fd, struct mapping *m)
+{
+	m->ram_size = image->firmware ? ROM_SHADOW + ROM_SHADOW_SIZE : image->layout.low_end;
+	if (!map(fd, 0, m->ram_size, &m->ram))
+		return false;
+	return !image->firmware || (map(fd, ROM_END - image->rom.size, image->rom.size, &m->rom) &&
+				    map(fd, AVMM_FW_CFG_OFFSET, AVMM_FW_CFG_MAX, &m->fw_cfg));
+}
+
 int image_write(const struct image *image)
 {
-	u64 size = image->layout.low_end;
 	int fd = open(AVMM_DEVICE, O_RDWR | O_CLOEXEC), ret;
-	u8 *ram;
+	struct mapping m = { NULL, 0, NULL, NULL };
 
 	if (fd < 0)
 		return fail("%s: %s", AVMM_DEVICE, strerror(errno));
-	ram = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ret = map_all(image, fd, &m) ? fill_while_there(image, &m) : EXIT_REFUSED;
 	close(fd);
-	if (ram == MAP_FAILED)
-		return fail("cannot map %s: %s", AVMM_DEVICE, strerror(errno));
-	ret = fill_while_there(image, ram);
-	munmap(ram, size);
+	if (m.ram)
+		munmap(m.ram, m.ram_size);
+	if (m.rom)
+		munmap(m.rom, image->rom.size);
+	if (m.fw_cfg)
+		munmap(m.fw_cfg, AVMM_FW_CFG_MAX);
 	return ret;
 }
 
 void image_close(struct image *image)
 {
+	free(image->firmware);
+	free(image->files);
 	free(image->kernel);
+	image->firmware = NULL;
+	image->files = NULL;
 	image->kernel = NULL;
 	if (image->initrd >= 0)
 		close(image->initrd);

@@ -1,12 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The boot image: the files that the configuration names, and what of them goes where in the partition's memory. */
+/*
+ * The boot image: the files that the configuration names, and what of them goes where in the partition's memory. Either
+ * firmware or a kernel.
+ */
 #ifndef AVMMCTL_IMAGE_H
 #define AVMMCTL_IMAGE_H
 
 #include "config.h"
+#include "firmware/fw-cfg.h"
+#include "firmware/rom.h"
 #include "loader/boot.h"
 
 struct image {
+	u8 *firmware;			/* the whole file; NULL: direct boot of a kernel */
+	struct rom rom;
+	struct firmware_files *files;
+
 	u8 *kernel;			/* the whole file */
 	int initrd;			/* file descriptor, -1: none */
 	const char *initrd_name;

@@ -43,9 +43,10 @@ int partition_get(struct connection *connection, struct partition_status *partit
 	return request(connection, AVMM_CMD_GET_PARTITION, on_partition, partition);
 }
 
-int partition_create(struct connection *connection, const struct config *config)
+int partition_create(struct connection *connection, const struct config *config, const struct image *image)
 {
 	const struct value values[] = {
+		{ AVMM_ATTR_ROM_SIZE, image->rom.size, sizeof(u64) },
 		{ AVMM_ATTR_PARTITION_MEMORY, config->memory, sizeof(u64) },
 		{ AVMM_ATTR_SERVICE_SHARE, config->service, sizeof(u32) },
 		{ AVMM_ATTR_VCPUS, config->cpus, sizeof(u32) },
@@ -70,6 +71,7 @@ int partition_boot(struct connection *connection, const struct image *image)
 		{ AVMM_ATTR_GDT_BASE, BOOT_GDT, sizeof(u64) },
 		{ AVMM_ATTR_GDT_LIMIT, BOOT_GDT_SIZE - 1, sizeof(u32) },
 		{ AVMM_ATTR_EPOCH, (u64)time(NULL), sizeof(u64) },
+		{ AVMM_ATTR_FW_CFG_SIZE, image->files ? fw_cfg_blob_size(image->files) : 0, sizeof(u64) },
 	};
 	int ret = image_write(image);
 

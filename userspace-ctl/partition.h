@@ -21,7 +21,7 @@ int partition_request(struct connection *connection, u8 cmd, const struct value 
 		      message_handler handler, void *opaque);
 
 int partition_get(struct connection *connection, struct partition_status *partition);
-int partition_create(struct connection *connection, const struct config *config);
+int partition_create(struct connection *connection, const struct config *config, const struct image *image);
 
 /* Writes the image to the partition, which is CREATED, and starts it. */
 int partition_boot(struct connection *connection, const struct image *image);

@@ -114,7 +114,7 @@ static int create(struct start *start)
 		return ret;
 	ret = assign_devices(start);
 	if (!ret)
-		ret = partition_create(&start->control, &start->config);
+		ret = partition_create(&start->control, &start->config, &image);
 	if (!ret) {
 		ret = disks_attach(&start->control, &start->config);
 		if (!ret)

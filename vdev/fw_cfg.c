@@ -5,7 +5,7 @@
 
 enum { KEY_SIGNATURE = 0, KEY_ID = 1, KEY_RAM = 3, KEY_CPUS = 5, KEY_MAX_CPUS = 15, KEY_DIRECTORY = 0x19, KEY_FILES = 0x20 };
 
-#define KEY_BITS	0x3fffu		/* the two above ask for writing and for another architecture's items: ignored */
+#define KEY_WRITE	0x4000u		/* asks for writing: ignored */
 #define ID_SELECTOR	1u
 #define ID_DMA		2u
 #define ENTRY_SIZE	64u
@@ -97,7 +97,7 @@ static void read_file(struct fw_cfg *f, u32 i, u32 offset, u8 *to, u32 n)
 
 static void read_item(struct fw_cfg *f, u8 *to, u32 n)
 {
-	u32 at = f->offset, key = f->key & KEY_BITS;
+	u32 at = f->offset, key = f->key & ~KEY_WRITE;
 
 	f->offset = at + n < at ? ~0u : at + n;
 	if (key >= KEY_FILES && key - KEY_FILES < f->files)

@@ -18,6 +18,9 @@
 #define AVMM_PCI_HOLE		0xc0000000ull	/* RAM ends here below 4 GiB, the rest goes on at 4 GiB */
 #define AVMM_RAM_LIST		512	/* blocks per page of AVMM_HC_PARTITION_RAM */
 #define AVMM_PM_BASE		0x600	/* PM I/O block, direct boot */
+#define AVMM_ROM_MAX		(16u << 20)	/* of firmware: it ends at 4 GiB, and the local APIC is below it */
+#define AVMM_VGA_HOLE		0xa0000ull	/* no RAM from here … */
+#define AVMM_VGA_HOLE_END	0xc0000ull	/* … to here, where there is firmware */
 
 /* What a page at the physical address of AVMM_HC_PARTITION_CREATE says. Checked by the monitor, on a copy. */
 struct avmm_partition_config {
@@ -32,7 +35,12 @@ struct avmm_partition_config {
 	u32 on_triple_fault;	/* enum avmm_partition_policy */
 	u32 tick_vector;	/* Linux's, of the local APIC timer: what waits there is the service's tick */
 
-	/* vCPU 0 starts in 64-bit mode with flat segments, interrupts off (Linux's 64-bit boot protocol) */
+	/*
+	 * Bytes of ROM that end at 4 GiB, a multiple of AVMM_BLOCK_SIZE: then vCPU 0 starts as after RESET, by the first
+	 * instruction of the firmware there. 0: it starts in 64-bit mode with flat segments, interrupts off (Linux's
+	 * 64-bit boot protocol), with what follows.
+	 */
+	u64 rom_size;
 	u64 rip;
 	u64 rsi;
 	u64 cr3;
@@ -47,7 +55,7 @@ struct avmm_partition_config {
 	u32 pad;
 };
 
-#define AVMM_FW_CFG_MAX		(64u << 20)
+#define AVMM_FW_CFG_MAX		AVMM_BLOCK_SIZE
 
 enum avmm_partition_policy { AVMM_POLICY_STOP, AVMM_POLICY_RESET };
 

@@ -26,8 +26,10 @@ enum avmm_genl_cmd {
 	 */
 	AVMM_CMD_GET_PARTITION,		/* reply: PARTITION, TSC */
 	AVMM_CMD_PARTITION_CREATE,	/* PARTITION_MEMORY, SERVICE_SHARE; optional: VCPUS, CAP_SERVICE, CAP_USER,
-					   ON_TRIPLE_FAULT, MEMORY_RESERVE. EEXIST, ENOMEM, ERANGE. State: CREATED */
-	AVMM_CMD_PARTITION_START,	/* RIP, RSI, CR3, GDT_BASE, GDT_LIMIT, EPOCH. From CREATED to RUNNING */
+					   ON_TRIPLE_FAULT, MEMORY_RESERVE, ROM_SIZE. EEXIST, ENOMEM, ERANGE. State:
+					   CREATED */
+	AVMM_CMD_PARTITION_START,	/* RIP, RSI, CR3, GDT_BASE, GDT_LIMIT, EPOCH; with firmware, where all but EPOCH mean
+					   nothing, also FW_CFG_SIZE. From CREATED to RUNNING */
 	AVMM_CMD_PARTITION_STOP,	/* running: presses the ACPI power button and returns at once, event OFF follows
 					   when the guest obeys. CREATED or OFF, or with FORCE in any state: the
 					   partition is gone and its memory Linux's when this returns. A partition
@@ -125,6 +127,8 @@ enum avmm_genl_attr {
 	AVMM_ATTR_DISK_SIZE,		/* u64: bytes */
 	AVMM_ATTR_DISK_COUNTERS,	/* binary: array of u64, by enum avmm_disk_counter; may be longer */
 	AVMM_ATTR_DISK_WAITING,		/* u64: milliseconds since the request that is on its way was made */
+	AVMM_ATTR_ROM_SIZE,		/* u64: bytes of firmware, a multiple of 2 MiB; the CPU starts as after RESET */
+	AVMM_ATTR_FW_CFG_SIZE,		/* u64: bytes of fw_cfg's files, as vdev/fw_cfg.h has them */
 	AVMM_ATTR_DEVICE_ADDRESS,	/* string: "0000:00:04.0"; in requests the domain may be missing */
 	AVMM_ATTR_DEVICE_DMA,		/* u32: 0 a device that can do DMA is refused, 1 it is kept from it, 2 trusted */
 	AVMM_ATTR_DEVICE_DRIVER,	/* string: the driver that had it, or "" */
@@ -187,10 +191,12 @@ enum avmm_device_counter {		/* since START */
 
 /*
  * /dev/avmm (root only): mmap() it MAP_SHARED; the offset is the guest-physical address. RAM lies from 0 up to
- * AVMM_PCI_HOLE (avmm/partition.h) and what is more from 4 GiB on; anything else is ENXIO. What was mapped is SIGBUS
+ * AVMM_PCI_HOLE (avmm/partition.h) and what is more from 4 GiB on; firmware's ROM ends at 4 GiB, and fw_cfg's files have
+ * AVMM_FW_CFG_MAX bytes at AVMM_FW_CFG_OFFSET; anything else is ENXIO. What was mapped is SIGBUS
  * once the partition is gone. While the device is open or a partition exists the module cannot be removed.
  */
 #define AVMM_DEVICE		"/dev/avmm"
+#define AVMM_FW_CFG_OFFSET	0xc0000000ull
 #define AVMM_CONSOLE_DEVICE	"/dev/ttyAVMM0"
 
 #endif

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "disguise/front/uart.h"
+#include "vdev/i8042.h"
 #include "vdev/pci.h"
 #include "vdev/pic.h"
 #include "vdev/pit.h"
@@ -30,6 +31,7 @@ struct world {
 	struct rtc rtc;
 	struct pm pm;
 	struct pci pci;
+	struct i8042 i8042;
 	struct uart uart;
 	u64 now;
 	bool intr;
@@ -43,7 +45,7 @@ struct world {
 static const u16 port_of[] = {
 	0x20, 0x21, 0xa0, 0xa1, 0x4d0, 0x4d1, 0x40, 0x41, 0x42, 0x43, 0x61, 0x70, 0x71, 0x72, 0x73, 0x64, 0x92, 0xb2,
 	0xb3, 0xcf8, 0xcf9, 0xcfb, 0xcfc, 0xcfd, 0xcfe, 0xcff, 0x3f8, 0x3f9, 0x3fa, 0x3fb, 0x3fc, 0x3fd, 0x3fe, 0x3ff,
-	0x600, 0x601, 0x602, 0x604, 0x605, 0x608, 0x60a, 0x60c, 0x63e, 0x80, 0xffff, 0x1f0,
+	0x600, 0x601, 0x602, 0x604, 0x605, 0x608, 0x60a, 0x60c, 0x63e, 0x80, 0xffff, 0x1f0, 0x60,
 };
 
 static void failed(const char *what, int line)
@@ -128,6 +130,7 @@ static void build(struct world *w)
 	const struct pci_ops pci_ops = { on_pam, on_pm_base, NULL, on_reset, w };
 	const struct uart_ring_ops ring = { put, get, w };
 	const struct vdev_irq irq = { on_irq, w };
+	const struct i8042_ops keyboard = { on_reset, w };
 
 	w->room = 255;
 	bus_init(&w->bus);
@@ -137,11 +140,12 @@ static void build(struct world *w)
 	pm_init(&w->pm, &irq, &pm_ops, TSC_KHZ, true, w->now);
 	pci_init(&w->pci, &irq, &pci_ops, 0x600);
 	uart_init(&w->uart, &irq, 4, &ring, TSC_KHZ);
+	i8042_init(&w->i8042, &irq, &keyboard);
 	CHECK(bus_map(&w->bus, 0, pic_rows, PIC_ROWS, &w->pic));
 	CHECK(bus_map(&w->bus, 0, pit_rows, PIT_ROWS, &w->pit));
 	CHECK(bus_map(&w->bus, 0, rtc_rows, RTC_ROWS, &w->rtc));
 	CHECK(bus_map(&w->bus, 0, pm_port_rows, PM_PORT_ROWS, &w->pm));
-	CHECK(bus_map(&w->bus, 0, pm_keyboard_rows, PM_KEYBOARD_ROWS, &w->pm));
+	CHECK(bus_map(&w->bus, 0, i8042_rows, I8042_ROWS, &w->i8042));
 	CHECK(bus_map(&w->bus, 0, pci_rows, PCI_ROWS, &w->pci));
 	CHECK(bus_map(&w->bus, 0x3f8, uart_rows, UART_ROWS, &w->uart));
 }

@@ -125,7 +125,7 @@ static const struct {
 	const char *problem;
 } refused[] = {
 	{ "", "user.ini: `memory` is missing" },
-	{ "[partition]\nmemory=4M\n", "user.ini: `kernel` is missing" },
+	{ "[partition]\nmemory=4M\n", "user.ini: `firmware` is missing, or `kernel`" },
 	{ "[partition]\nmemory 4M\n", "user.ini:2: neither [section] nor key = value" },
 	{ "[partition\n", "user.ini:1: neither [section] nor key = value" },
 	{ "[partition]\nx\ny=1\n", "user.ini:2: neither [section] nor key = value" },
@@ -190,8 +190,12 @@ static const struct {
 	  "user.ini:4: initrd = /no/file: No such file or directory" },
 	{ "[partition]\nmemory=4M\ncmdline=x\n", "user.ini:3: cmdline = x: there is no `kernel` that it is for" },
 	{ "[partition]\nmemory=4M\ninitrd=x\n", "user.ini:3: initrd = x: there is no `kernel` that it is for" },
-	{ "[partition]\nmemory=4M\nfirmware=ovmf\n",
-	  "user.ini:3: firmware = ovmf: firmware is not supported yet, boot by `kernel`" },
+	{ "[partition]\nmemory=4M\nfirmware=/no/file\n",
+	  "user.ini:3: firmware = /no/file: No such file or directory" },
+	{ "[partition]\nmemory=4M\nfirmware=\n",
+	  "user.ini:3: firmware = : seabios, ovmf or a file is expected" },
+	{ "[partition]\nmemory=4M\nfirmware=/dev/null\ncmdline=quiet\n",
+	  "user.ini:4: cmdline = quiet: there is no `kernel` that it is for" },
 	{ "[partition]\nmemory=4M\nfirmware=ovmf\nkernel=/dev/null\n",
 	  "user.ini:3: firmware = ovmf: there is `kernel` too: it is either of them" },
 	{ "[shares]\nuser = 100\n", "user.ini:2: user = 100: percent, from 0.1 to 99.9" },
@@ -278,6 +282,20 @@ static void files_are_beside_the_file(void **state)
 	assert_string_equal(config.text[KEY_KERNEL], "/dev/null");
 }
 
+static void firmware_is_a_way_to_boot(void **state)
+{
+	const char text[] = "[partition]\nmemory=8M\nfirmware=null\n";
+	FILE *stream = fmemopen((void *)(uintptr_t)text, sizeof(text) - 1, "r");
+
+	(void)state;
+	config_free(&config);
+	assert_true(config_read(&config, stream, "/dev/user.ini"));
+	fclose(stream);
+	assert_true(config_finish(&config));
+	assert_string_equal(config.text[KEY_FIRMWARE], "/dev/null");
+	assert_null(config.text[KEY_KERNEL]);
+}
+
 static void percents_are_permille(void **state)
 {
 	(void)state;
@@ -302,6 +320,7 @@ int main(void)
 		cmocka_unit_test(long_lines_are_refused),
 		cmocka_unit_test(options_win),
 		cmocka_unit_test(files_are_beside_the_file),
+		cmocka_unit_test(firmware_is_a_way_to_boot),
 		cmocka_unit_test(percents_are_permille),
 	};
 

@@ -20,6 +20,9 @@
 #define LIKE_PROC2	(VMX_PROC2_RDTSCP | VMX_PROC2_WBINVD | VMX_PROC2_INVPCID | VMX_PROC2_XSAVES)
 
 #define CR0_START	(AVMM_CR0_PE | AVMM_CR0_ET | AVMM_CR0_NE | AVMM_CR0_WP | AVMM_CR0_PG)
+#define CR0_RESET	(AVMM_CR0_CD | AVMM_CR0_NW | AVMM_CR0_ET)
+/* NE must be set in VMX operation; CD and NW are the machine's, and would turn off its caches: the guest has a shadow. */
+#define CR0_OURS	(AVMM_CR0_NE | AVMM_CR0_CD | AVMM_CR0_NW)
 /*
  * CR4: bits 0 to 11, FSGSBASE, PCIDE, OSXSAVE, SMEP, SMAP, PKE. The others, also those that nobody knows yet, turn on
  * what a user's vCPU does not have, or what the switch does not carry: refused as reserved. MCE stays set under a guest
@@ -28,6 +31,12 @@
 #define CR4_USERS	0x770ffful
 #define PAT_RESET	0x0007040600070406ull
 #define RESET_DR7	0x400
+#define RESET_SEL	0xf000
+#define RESET_BASE	0xffff0000u
+#define RESET_RIP	0xfff0
+#define AR_CODE16	0x9b
+#define AR_DATA16	0x93
+#define AR_LDT		0x82
 #define AR_CODE64	0xa09b
 #define AR_DATA		0xc093
 #define AR_BUSY_TSS	0x8b
@@ -66,6 +75,11 @@ const char *user_lacks(void)
 	if (!allowed(MSR_VMX_TRUE_PIN + 1, WANT_PROC))
 		return "HLT, MWAIT or I/O exiting";
 	return NULL;
+}
+
+bool user_can_reset(void)
+{
+	return allowed(MSR_VMX_PROC2, VMX_PROC2_UNRESTRICTED);
 }
 
 static const u16 host_fields[] = {
@@ -114,20 +128,37 @@ static void write_segments(const struct user_setup *s)
 	vmwrite(VMCS_GUEST_GDTR_LIMIT, s->gdt_limit);
 }
 
+/* Intel SDM volume 3, table 10-1. */
+static void write_reset_segments(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < 8; i++) {
+		vmwrite(VMCS_GUEST_ES_SEL + 2 * i, i == 1 ? RESET_SEL : 0);
+		vmwrite(VMCS_GUEST_ES_BASE + 2 * i, i == 1 ? RESET_BASE : 0);
+		vmwrite(VMCS_GUEST_ES_LIMIT + 2 * i, 0xffff);
+		vmwrite(VMCS_GUEST_ES_AR + 2 * i,
+			i == 1 ? AR_CODE16 : i < 6 ? AR_DATA16 : i == 6 ? AR_LDT : AR_BUSY_TSS);
+	}
+	vmwrite(VMCS_GUEST_GDTR_BASE, 0);
+	vmwrite(VMCS_GUEST_GDTR_LIMIT, 0xffff);
+	vmwrite(VMCS_GUEST_IDTR_LIMIT, 0xffff);
+}
+
 static void write_registers(const struct user_setup *s)
 {
-	vmwrite(VMCS_GUEST_CR0, CR0_START);
-	vmwrite(VMCS_CR0_MASK, AVMM_CR0_NE | AVMM_CR0_CD | AVMM_CR0_NW);
-	vmwrite(VMCS_CR0_SHADOW, CR0_START);
-	vmwrite(VMCS_GUEST_CR3, s->cr3);
-	vmwrite(VMCS_GUEST_CR4, AVMM_CR4_PAE | AVMM_CR4_VMXE | AVMM_CR4_MCE);
+	vmwrite(VMCS_GUEST_CR0, s->reset ? AVMM_CR0_ET | AVMM_CR0_NE : CR0_START);
+	vmwrite(VMCS_CR0_MASK, CR0_OURS);
+	vmwrite(VMCS_CR0_SHADOW, s->reset ? CR0_RESET : CR0_START);
+	vmwrite(VMCS_GUEST_CR3, s->reset ? 0 : s->cr3);
+	vmwrite(VMCS_GUEST_CR4, (s->reset ? 0 : AVMM_CR4_PAE) | AVMM_CR4_VMXE | AVMM_CR4_MCE);
 	vmwrite(VMCS_CR4_SHADOW, 0);
 	vmwrite(VMCS_CR4_MASK, ~CR4_USERS | AVMM_CR4_MCE);
-	vmwrite(VMCS_GUEST_EFER, AVMM_EFER_LME | AVMM_EFER_LMA);
+	vmwrite(VMCS_GUEST_EFER, s->reset ? 0 : AVMM_EFER_LME | AVMM_EFER_LMA);
 	vmwrite(VMCS_GUEST_PAT, PAT_RESET);
 	vmwrite(VMCS_GUEST_DR7, RESET_DR7);
 	vmwrite(VMCS_GUEST_RFLAGS, 2);
-	vmwrite(VMCS_GUEST_RIP, s->rip);
+	vmwrite(VMCS_GUEST_RIP, s->reset ? RESET_RIP : s->rip);
 	vmwrite(VMCS_LINK_POINTER, ~0ull);
 }
 
@@ -149,7 +180,7 @@ static void write_controls(const struct vcpu *v, const struct user_setup *s)
 
 void user_setup(struct vcpu *v, const struct user_setup *s)
 {
-	u64 host[HOST_FIELDS], now = v->cpu->current->vmcs_phys;
+	u64 host[HOST_FIELDS], entry, now = v->cpu->current->vmcs_phys;
 	unsigned int i;
 
 	for (i = 0; i < HOST_FIELDS; i++)
@@ -159,11 +190,14 @@ void user_setup(struct vcpu *v, const struct user_setup *s)
 	for (i = 0; i < HOST_FIELDS; i++)
 		vmwrite(host_fields[i], host[i]);
 	/* CET and PKRS are off at exit, and off they stay */
-	vmwrite(VMCS_ENTRY_CONTROLS, (vmread(VMCS_ENTRY_CONTROLS) & ~(u64)(VMX_ENTRY_LOAD_CET | VMX_ENTRY_LOAD_PKRS)) |
-				     VMX_ENTRY_IA32E_GUEST);
+	entry = vmread(VMCS_ENTRY_CONTROLS) & ~(u64)(VMX_ENTRY_LOAD_CET | VMX_ENTRY_LOAD_PKRS | VMX_ENTRY_IA32E_GUEST);
+	vmwrite(VMCS_ENTRY_CONTROLS, s->reset ? entry : entry | VMX_ENTRY_IA32E_GUEST);
 	write_zeroes();
 	write_controls(v, s);
-	write_segments(s);
+	if (s->reset)
+		write_reset_segments();
+	else
+		write_segments(s);
 	write_registers(s);
 	if (s->idle)
 		vmwrite(VMCS_GUEST_ACTIVITY, VMX_ACTIVITY_HLT);

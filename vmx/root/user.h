@@ -13,7 +13,7 @@ struct user_setup {
 	u64 io_bitmap;		/* physical, two pages; 0: every port exits */
 	u64 virtual_apic;	/* physical: the local APIC's page */
 	u64 vpid;
-	/* the start: 64-bit mode, flat segments, interrupts off */
+	bool reset;		/* the start: as after RESET; else in 64-bit mode, flat segments, interrupts off: */
 	u64 rip;
 	u64 cr3;
 	u64 gdt_base;
@@ -23,6 +23,8 @@ struct user_setup {
 
 /* The name of the first control that this CPU lacks for a user partition, NULL: none. */
 const char *user_lacks(void);
+
+bool user_can_reset(void);
 
 /* Fills in v's VMCS. On the CPU that will run it, in root operation; the current VMCS stays. */
 void user_setup(struct vcpu *v, const struct user_setup *setup);

@@ -19,7 +19,8 @@
 #define PCI_COMMAND	0x04
 #define PCI_COMMAND_IO	0x01
 #define PCI_BAR4	0x20
-#define BAR_BITS	0xfff0u
+#define BAR_BITS	0xfffffff0u	/* PIIX3 has 16 of them; SeaBIOS takes the size from all, as QEMU's has them */
+#define PORTS		0x10000u
 
 static const struct pci_register registers[] = {
 	{ 0x00, 4, 0x70108086, 0, 0 },
@@ -37,7 +38,8 @@ static void config_written(struct pci *pci, void *ctx, unsigned int offset, unsi
 {
 	struct ide *ide = ctx;
 	u32 function = 0x80000000u | IDE_DEVFN << 8;
-	u16 base = (u16)(pci_config_read(pci, function | PCI_BAR4, 0, 2) & BAR_BITS);
+	u32 bar = pci_config_read(pci, function | PCI_BAR4, 0, 4) & BAR_BITS;
+	u16 base = bar < PORTS ? (u16)bar : 0;
 
 	(void)offset, (void)size;
 	if (!(pci_config_read(pci, function | PCI_COMMAND, 0, 1) & PCI_COMMAND_IO))

@@ -1,16 +1,81 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Firmware: stock SeaBIOS in the user partition, from the reset vector to its boot devices."""
+"""Firmware: stock SeaBIOS in the user partition, from the reset vector to a boot sector that it reads by INT 13h."""
 
 import json
 import re
+import subprocess
 
 import pytest
 
-from lab import avmm, kernel_log, user
+from lab import avmm, kernel_log, paths, user
 
 SEABIOS = '/usr/share/seabios/bios-256k.bin'
 BANNER = 'SeaBIOS (version '
 NOTHING = 'No bootable device'
+DISK = '/dev/ram0'
+
+# Says that it runs, reads the second sector and says what is there, writes it to the third, and stops.
+BOOT_SECTOR = r'''
+	.code16
+start:	xor %ax, %ax
+	mov %ax, %ds
+	mov %ax, %es
+	mov %ax, %ss
+	mov $0x7c00, %sp
+	mov $hello, %si
+	call print
+	mov $0x0201, %ax
+	mov $0x0002, %cx
+	xor %dh, %dh
+	mov $0x8000, %bx
+	int $0x13
+	jc fail
+	mov $0x8000, %si
+	call print
+	mov $0x0301, %ax
+	mov $0x0003, %cx
+	xor %dh, %dh
+	int $0x13
+	jc fail
+	mov $done, %si
+1:	call print
+2:	hlt
+	jmp 2b
+fail:	mov $failed, %si
+	jmp 1b
+print:	lodsb
+	test %al, %al
+	jz 4f
+	mov %al, %ah
+	mov $0x3fd, %dx
+3:	in %dx, %al
+	test $0x20, %al
+	jz 3b
+	mov $0x3f8, %dx
+	mov %ah, %al
+	out %al, %dx
+	jmp print
+4:	ret
+hello:	.asciz "boot sector runs: "
+done:	.asciz " and it is written\r\n"
+failed:	.asciz "INT 13h failed\r\n"
+	.org 510
+	.word 0xaa55
+	.asciz "the second sector is read,"
+	.org 1024
+'''
+
+
+def boot_disk():
+    # the two sectors, assembled once per content
+    out = paths.IMAGES / f'boot-sector-{paths.key(BOOT_SECTOR)}'
+    if not out.exists():
+        paths.IMAGES.mkdir(parents=True, exist_ok=True)
+        object_file = out.with_suffix('.o')
+        subprocess.run(['as', '--32', '-o', object_file, '-'], input=BOOT_SECTOR, text=True, check=True)
+        subprocess.run(['ld', '-m', 'elf_i386', '-Ttext', '0x7c00', '-e', '0x7c00', '--oformat', 'binary', '-o', out,
+                        object_file], check=True)
+    return out
 
 
 def wait_console(m, text, count=1, timeout=240):
@@ -37,8 +102,7 @@ def refused(m, *options):
 
 
 class TestFirmware:
-    """No disk: SeaBIOS gets as far as it can."""
-    shape = {'kernel': '6.1', 'cpus': 1, 'mem': 512, 'extra': ((SEABIOS, SEABIOS),)}
+    shape = {'kernel': '6.1', 'cpus': 1, 'mem': 512, 'extra': ((SEABIOS, SEABIOS), ('/root/boot', boot_disk()))}
 
     def test_seabios(self, m, launched):
         """It finds memory, tables and console, and misses nothing but a disk; after a reset once more."""
@@ -63,6 +127,17 @@ class TestFirmware:
         times = json.loads(m.out('avmmctl stats --json --interval 5', timeout=240))['user']
         spent = {k: times[f'time_{k}'] for k in ('user', 'service', 'idle', 'monitor')}
         assert spent['user'] < 0.05 * sum(spent.values()), spent
+
+    def test_boot_sector(self, m, launched):
+        """From the disguised disk, as slave, behind a master that has nothing to boot: read and written by the BIOS."""
+        m.run(f'modprobe brd rd_nr=2 rd_size=8192; dd if=/root/boot of={DISK} conv=fsync 2>/dev/null')
+        m.write_file(user.INI, '[partition]\nmemory = 64M\nfirmware = seabios\n[shares]\nuser = 90\n'
+                               f'[disk0]\nbacking = /dev/ram1\n[disk1]\nbacking = {DISK}\n')
+        m.run(f'avmmctl start {user.INI}')
+        console = wait_console(m, 'written')
+        assert 'boot sector runs: the second sector is read, and it is written' in console, console
+        m.run('avmmctl stop --force --timeout 0')
+        assert m.out(f'dd if={DISK} bs=512 skip=2 count=1 2>/dev/null | head -c 26') == 'the second sector is read,'
 
     def test_refusals(self, m, launched):
         assert 'there is `kernel` too' in refused(m, '--firmware seabios --kernel /root/avmm.ko')

@@ -129,10 +129,10 @@ class TestFirmware:
         assert spent['user'] < 0.05 * sum(spent.values()), spent
 
     def test_boot_sector(self, m, launched):
-        """From the disguised disk, as slave, behind a master that has nothing to boot: read and written by the BIOS."""
-        m.run(f'modprobe brd rd_nr=2 rd_size=8192; dd if=/root/boot of={DISK} conv=fsync 2>/dev/null')
+        """From the disguised disk: read and written by the BIOS."""
+        m.run(f'modprobe brd rd_nr=1 rd_size=8192; dd if=/root/boot of={DISK} conv=fsync 2>/dev/null')
         m.write_file(user.INI, '[partition]\nmemory = 64M\nfirmware = seabios\n[shares]\nuser = 90\n'
-                               f'[disk0]\nbacking = /dev/ram1\n[disk1]\nbacking = {DISK}\n')
+                               f'[disk0]\nbacking = {DISK}\n')
         m.run(f'avmmctl start {user.INI}')
         console = wait_console(m, 'written')
         assert 'boot sector runs: the second sector is read, and it is written' in console, console

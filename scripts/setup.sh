@@ -18,7 +18,8 @@ packages="build-essential bc pkg-config kmod cpio xz-utils zstd patch
 	libcmocka-dev libnl-3-dev libnl-genl-3-dev libzydis-dev libinih-dev libjson-c-dev
 	libnbd-dev nbdkit nbd-server
 	debhelper dh-dkms dkms lintian dnsmasq-base nginx-light ipxe ipxe-qemu seabios ovmf
-	qemu-system-x86 dmsetup curl iproute2 debootstrap
+	qemu-system-x86 dmsetup curl iproute2
+	debootstrap grub-pc-bin grub-common fdisk e2fsprogs
 	sparse cppcheck clang clang-tidy llvm libclang-rt-14-dev shellcheck mandoc acpica-tools
 	python3 python3-pytest python3-pytest-xdist python3-pytest-timeout"
 

@@ -4,6 +4,7 @@
 import json
 import re
 import subprocess
+import sys
 
 import pytest
 
@@ -145,3 +146,12 @@ class TestFirmware:
         assert 'less than 64 KiB' in refused(m, '--firmware /agent')
         assert 'package `ovmf` has it' in refused(m, '--firmware ovmf')
         assert '`firmware` is missing, or `kernel`' in refused(m)
+
+
+@pytest.mark.soak('demo')
+def test_demo():
+    """make demo, behind its set-up: a Debian image from an NBD server to login, and back to the bare machine."""
+    result = subprocess.run([sys.executable, paths.TOP / 'scripts/demo/demo.py'], stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT, text=True)
+    assert result.returncode == 0, result.stdout
+    assert 'Everything worked' in result.stdout

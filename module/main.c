@@ -428,6 +428,9 @@ static int __init avmm_init(void)
 	err = avmm_message_init();
 	if (err)
 		goto no_message;
+	err = avmm_cpus_init();
+	if (err)
+		goto no_cpus;
 	err = start();
 	if (err)
 		goto no_launch;
@@ -447,6 +450,8 @@ no_chardev:
 no_device:
 	stop();
 no_launch:
+	avmm_cpus_exit();
+no_cpus:
 	avmm_message_exit();
 no_message:
 	avmm_disk_exit();
@@ -467,6 +472,7 @@ static void __exit avmm_exit(void)
 	avmm_chardev_exit();
 	avmm_device_exit();
 	stop();
+	avmm_cpus_exit();
 	avmm_message_exit();
 	avmm_disk_exit();
 	avmm_console_exit();

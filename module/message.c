@@ -3,6 +3,8 @@
  * Messages of the monitor: one Linux interrupt per CPU, with a vector from the kernel's own vector domain, so that no
  * vector is stolen. The monitor raises it by an IPI to its own CPU. The handler only wakes a work item, which passes
  * new lines of the monitor's log to the kernel log and to netlink, and lets the user partition's parts look at theirs.
+ *
+ * The shared CPU has one more, by which dedicated CPUs call it: its handler enters the monitor, and that is all.
  */
 #include <linux/interrupt.h>
 #include <linux/irq.h>
@@ -21,6 +23,7 @@
 static struct irq_domain *domain;
 static struct fwnode_handle *fwnode;
 static unsigned int irqs[AVMM_MAX_CPUS];
+static unsigned int kick_irq;		/* of the shared CPU */
 static u64 log_seen;
 
 static void pass_log(void)
@@ -61,6 +64,13 @@ static irqreturn_t on_message(int irq, void *data)
 	avmm_disk_message();
 	avmm_device_look();
 	schedule_work(&look_work);
+	return IRQ_HANDLED;
+}
+
+/* vCPUs on dedicated CPUs have something for the one here: only the monitor can look. */
+static irqreturn_t on_kick(int irq, void *data)
+{
+	vmx_hypercall(AVMM_HC_PARTITION_LOOK, 0, 0, 0);
 	return IRQ_HANDLED;
 }
 
@@ -121,7 +131,14 @@ void avmm_message_exit(void)
 	irq_domain_free_fwnode(fwnode);
 }
 
-static int take_irq(unsigned int cpu)
+static void give_irq(unsigned int *irq)
+{
+	free_irq(*irq, irq);
+	irq_dispose_mapping(*irq);
+	*irq = 0;
+}
+
+static int take_irq(unsigned int *kept, unsigned int cpu, irq_handler_t handler, const char *name)
 {
 	struct irq_alloc_info info = { .mask = cpumask_of(cpu) };
 	int irq, err;
@@ -129,45 +146,58 @@ static int take_irq(unsigned int cpu)
 	irq = __irq_domain_alloc_irqs(domain, -1, 1, cpu_to_node(cpu), &info, false, NULL);
 	if (irq < 0)
 		return irq;
-	err = request_irq(irq, on_message, IRQF_NOBALANCING, "avmm", &irqs[cpu]);
+	err = request_irq(irq, handler, IRQF_NOBALANCING, name, kept);
 	if (err) {
 		irq_dispose_mapping(irq);
 		return err;
 	}
-	irqs[cpu] = irq;
+	*kept = irq;
 	return 0;
 }
 
-static void give_irq(unsigned int cpu)
-{
-	free_irq(irqs[cpu], &irqs[cpu]);
-	irq_dispose_mapping(irqs[cpu]);
-	irqs[cpu] = 0;
-}
-
-int avmm_message_cpu_up(unsigned int cpu)
+/* Takes an interrupt and tells the monitor its vector on this CPU, by that hypercall. */
+static int connect(unsigned int *kept, unsigned int cpu, irq_handler_t handler, const char *name, u64 hypercall)
 {
 	struct irq_cfg *cfg;
 	int err;
 
-	err = take_irq(cpu);
+	err = take_irq(kept, cpu, handler, name);
 	if (err)
 		return err;
-	err = irq_force_affinity(irqs[cpu], cpumask_of(cpu));
-	cfg = irqd_cfg(irq_get_irq_data(irqs[cpu]));
+	err = irq_force_affinity(*kept, cpumask_of(cpu));
+	cfg = irqd_cfg(irq_get_irq_data(*kept));
 	if (!err && !cfg)
 		err = -ENODEV;
 	if (!err)
-		err = vmx_hypercall(AVMM_HC_MESSAGE_VECTOR, cfg->vector, 0, 0);
+		err = vmx_hypercall(hypercall, cfg->vector, 0, 0);
 	if (err)
-		give_irq(cpu);
+		give_irq(kept);
+	return err;
+}
+
+static void disconnect(unsigned int *kept, u64 hypercall)
+{
+	if (!*kept)
+		return;
+	vmx_hypercall(hypercall, 0, 0, 0);
+	give_irq(kept);
+}
+
+int avmm_message_cpu_up(unsigned int cpu)
+{
+	int err = connect(&irqs[cpu], cpu, on_message, "avmm", AVMM_HC_MESSAGE_VECTOR);
+
+	if (err || cpu != AVMM_SHARED_CPU)
+		return err;
+	err = connect(&kick_irq, cpu, on_kick, "avmm-kick", AVMM_HC_KICK_VECTOR);
+	if (err)
+		disconnect(&irqs[cpu], AVMM_HC_MESSAGE_VECTOR);
 	return err;
 }
 
 void avmm_message_cpu_down(unsigned int cpu)
 {
-	if (!irqs[cpu])
-		return;
-	vmx_hypercall(AVMM_HC_MESSAGE_VECTOR, 0, 0, 0);
-	give_irq(cpu);
+	if (cpu == AVMM_SHARED_CPU)
+		disconnect(&kick_irq, AVMM_HC_KICK_VECTOR);
+	disconnect(&irqs[cpu], AVMM_HC_MESSAGE_VECTOR);
 }

@@ -30,7 +30,8 @@ const struct nla_policy avmm_create_policy[] = {
 	[AVMM_ATTR_CAP_USER] = { .type = NLA_U32 },
 	[AVMM_ATTR_ON_TRIPLE_FAULT] = { .type = NLA_U32 },
 	[AVMM_ATTR_FREEZE_AFTER] = { .type = NLA_U32 },
-	[AVMM_CREATE_ATTRS] = { .type = NLA_U64 },
+	[AVMM_ATTR_ROM_SIZE] = { .type = NLA_U64 },
+	[AVMM_CREATE_ATTRS] = { .type = NLA_U32 },
 };
 
 const struct nla_policy avmm_start_policy[] = {
@@ -103,7 +104,7 @@ static size_t disk_size(void)
 size_t avmm_netlink_partition_size(void)
 {
 	return nla_total_size(0) +				/* PARTITION */
-	       9 * nla_total_size(sizeof(u32)) +	/* STATE to RESETS, VCPUS to ON_TRIPLE_FAULT, FREEZE_AFTER */
+	       10 * nla_total_size(sizeof(u32)) +	/* STATE to RESETS, VCPUS to ON_TRIPLE_FAULT, FREEZE_AFTER, SHARED */
 	       nla_total_size(sizeof(((struct avmm_partition_info *)0)->frozen)) +
 	       nla_total_size(0) + AVMM_DISK_UNITS * disk_size() +
 	       8 * nla_total_size_64bit(sizeof(u64)) +		/* MEMORY, RESERVE, times, TSC */
@@ -158,6 +159,7 @@ static int put_request(struct sk_buff *skb, const struct avmm_partition_request 
 	if (avmm_put_u64(skb, AVMM_ATTR_PARTITION_MEMORY, r->memory) ||
 	    avmm_put_u64(skb, AVMM_ATTR_MEMORY_RESERVE, r->reserve) ||
 	    nla_put_u32(skb, AVMM_ATTR_VCPUS, r->vcpus) ||
+	    nla_put_u32(skb, AVMM_ATTR_SHARED, r->shared) ||
 	    nla_put_u32(skb, AVMM_ATTR_ON_TRIPLE_FAULT, r->on_triple_fault) ||
 	    nla_put_u32(skb, AVMM_ATTR_FREEZE_AFTER, r->freeze_after))
 		return -EMSGSIZE;
@@ -249,6 +251,7 @@ int avmm_do_create(struct sk_buff *request, struct genl_info *info)
 		.rom = get_u64(info, AVMM_ATTR_ROM_SIZE, 0),
 		.reserve = get_u64(info, AVMM_ATTR_MEMORY_RESERVE, avmm_partition_default_reserve()),
 		.vcpus = get_u32(info, AVMM_ATTR_VCPUS, 1),
+		.shared = get_u32(info, AVMM_ATTR_SHARED, AVMM_SHARED_AUTO),
 		.service_share = get_u32(info, AVMM_ATTR_SERVICE_SHARE, 0),
 		.cap_service = get_u32(info, AVMM_ATTR_CAP_SERVICE, 1000),
 		.cap_user = get_u32(info, AVMM_ATTR_CAP_USER, 1000),

@@ -11,6 +11,7 @@
  * Everything here is guarded by `lock`, which is held across hypercalls and while RAM is taken. Hypercalls run on the
  * shared CPU. Lock order: main.c's lock, then `lock`, then ram.c's and chardev.c's.
  */
+#include <linux/cpumask.h>
 #include <linux/gfp.h>
 #include <linux/io.h>
 #include <linux/mm.h>
@@ -34,6 +35,10 @@ static enum life life;
 static bool allowed;
 static bool forbidden;				/* allocation in progress gives up */
 static struct avmm_partition_request request;	/* of the partition that is */
+static struct placement {
+	bool shared;				/* vCPU 0 runs on the shared CPU */
+	unsigned int dedicated;			/* vCPUs with a CPU of their own */
+} placement;					/* of the one that is LIVE */
 static u32 resets;
 static u32 last_reason;
 static u32 seen_state;				/* of the monitor's page, at the last look */
@@ -104,6 +109,8 @@ static void add_stats(struct avmm_user_stats *sum, const struct avmm_user_stats 
 
 static void fill_info(struct avmm_partition_info *info)
 {
+	unsigned int cpu;
+
 	memset(info, 0, sizeof(*info));
 	info->state = current_state();
 	info->reason = last_reason;
@@ -114,8 +121,13 @@ static void fill_info(struct avmm_partition_info *info)
 	avmm_disk_info(info->disk);
 	if (life != LIVE)
 		return;
+	info->request.shared = placement.shared ? AVMM_SHARED_YES : AVMM_SHARED_NO;
 	memcpy(&info->page, avmm_shared_partition(), sizeof(info->page));
-	add_stats(&info->stats, &avmm_shared_stats(AVMM_SHARED_CPU)->user);
+	if (placement.shared)
+		add_stats(&info->stats, &avmm_shared_stats(AVMM_SHARED_CPU)->user);
+	for_each_present_cpu(cpu)
+		if (avmm_cpu_was_taken(cpu))
+			add_stats(&info->stats, &avmm_shared_stats(cpu)->user);
 	if (info->page.held & AVMM_HELD_FROZEN)
 		avmm_disk_waits(request.freeze_after, info->frozen, sizeof(info->frozen));
 }
@@ -152,19 +164,48 @@ static int refuse_state(struct avmm_refusal *why, const char *wanted)
 	return avmm_refuse(why, -EBUSY, "the user partition is %s: %s", names[state], wanted);
 }
 
-/* CPUs of which the user gets nothing. */
-static unsigned int service_cpus(void)
+/* All that there are for the two partitions. */
+static unsigned int machine_cpus(void)
 {
-	return num_online_cpus() - 1;
+	return num_online_cpus() + avmm_cpus_taken();
 }
 
-/* The rest of a share after the CPUs that the service has anyway must be a share of the shared CPU. */
-static int check_shares(const struct avmm_partition_request *r, struct avmm_refusal *why)
+/* CPUs of which the user gets nothing. */
+static unsigned int service_cpus(const struct placement *p)
 {
-	unsigned int n = num_online_cpus(), k = service_cpus();
+	unsigned int n = machine_cpus(), users = p->dedicated + p->shared;
+
+	return n > users ? n - users : 0;
+}
+
+/*
+ * Whether vCPU 0 runs on the shared CPU. By default it does where the service needs less than half of that: one slow vCPU
+ * stalls the others. It does in any case if there are not CPUs enough for all to have their own.
+ */
+static struct placement place(const struct avmm_partition_request *r)
+{
+	struct placement shared = { .shared = true, .dedicated = r->vcpus - 1 }, apart = { .dedicated = r->vcpus };
+	unsigned int n = machine_cpus(), all = n * r->service_share, k = service_cpus(&shared) * WHOLE;
+
+	if (r->shared == AVMM_SHARED_YES)
+		return shared;
+	if (r->shared == AVMM_SHARED_NO)
+		return apart;
+	if (n == 1 || (all > k && all < k + WHOLE / 2) || !avmm_cpus_possible(r->vcpus))
+		return shared;
+	return apart;
+}
+
+/*
+ * The rest of a share after the CPUs that the service has anyway must be a share of the shared CPU. Without one, the
+ * service has what is left, whatever its share says.
+ */
+static int check_shares(const struct avmm_partition_request *r, const struct placement *p, struct avmm_refusal *why)
+{
+	unsigned int n = machine_cpus(), k = service_cpus(p);
 	unsigned int min = k * WHOLE / n + 1, max = (k + 1) * WHOLE / n;
 
-	if (r->service_share < min || r->service_share > max)
+	if (p->shared && (r->service_share < min || r->service_share > max))
 		return avmm_refuse(why, -ERANGE, "a service share of %u permille is out of range: with %u CPUs, "
 				   "of which %u are wholly the service's, it can be %u to %u",
 				   r->service_share, n, k, min, max);
@@ -176,6 +217,8 @@ static int check_shares(const struct avmm_partition_request *r, struct avmm_refu
 
 static int check_request(const struct avmm_partition_request *r, struct avmm_refusal *why)
 {
+	struct placement p;
+
 	if (!r->memory || r->memory % AVMM_BLOCK_SIZE || r->memory >> 40)
 		return avmm_refuse(why, -ERANGE, "%llu bytes of memory: it must be a multiple of 2 MiB, and some",
 				   r->memory);
@@ -189,7 +232,10 @@ static int check_request(const struct avmm_partition_request *r, struct avmm_ref
 	if (r->freeze_after > FREEZE_MAX)
 		return avmm_refuse(why, -ERANGE, "%u seconds until a freeze: it can be 0 to %u", r->freeze_after,
 				   FREEZE_MAX);
-	return check_shares(r, why);
+	if (r->shared > AVMM_SHARED_NO)
+		return avmm_refuse(why, -ERANGE, "%u for a vCPU on the shared CPU is unknown", r->shared);
+	p = place(r);
+	return avmm_cpus_check(p.dedicated, why) ?: check_shares(r, &p, why);
 }
 
 static int create(const struct avmm_partition_request *wanted, struct avmm_refusal *why)
@@ -228,7 +274,7 @@ int avmm_partition_create(const struct avmm_partition_request *wanted, struct av
 	return err;
 }
 
-static int send_config(void *page, const struct avmm_partition_entry *entry)
+static int send_config(void *page, const struct avmm_partition_entry *entry, const u32 *cpus)
 {
 	struct avmm_partition_config *config = page;
 
@@ -237,11 +283,12 @@ static int send_config(void *page, const struct avmm_partition_entry *entry)
 		.ram_size = request.memory,
 		.epoch = entry->epoch,
 		.vcpus = request.vcpus,
+		.shared = placement.shared,
 		.service_share = request.service_share,
 		.cap_service = request.cap_service,
 		.cap_user = request.cap_user,
-		.ncpus = num_online_cpus(),
-		.service_cpus = service_cpus(),
+		.ncpus = machine_cpus(),
+		.service_cpus = service_cpus(&placement),
 		.on_triple_fault = request.on_triple_fault,
 		.tick_vector = LOCAL_TIMER_VECTOR,
 		.rom_size = request.rom,
@@ -254,6 +301,7 @@ static int send_config(void *page, const struct avmm_partition_entry *entry)
 		.fw_cfg = avmm_ram_fw_cfg(),
 		.fw_cfg_size = entry->fw_cfg_size,
 	};
+	memcpy(&config->cpu[placement.shared], cpus, placement.dedicated * sizeof(*cpus));
 	return avmm_hypercall(AVMM_HC_PARTITION_CREATE, virt_to_phys(page), 0, 0);
 }
 
@@ -306,6 +354,8 @@ static void look(void)
 	} else if (state == AVMM_PARTITION_RUNNING && seen_state == AVMM_PARTITION_PAUSED) {
 		tell(AVMM_EVENT_PARTITION_RESUMED, "resumed by the monitor");
 	}
+	if (state == AVMM_PARTITION_OFF && seen_state != state)
+		avmm_cpus_give();
 	seen_state = state;
 	if (wanted != seen_resets) {
 		resets += wanted - seen_resets;
@@ -327,6 +377,7 @@ static int leave_monitor(struct avmm_refusal *why)
 		pr_avmm(KERN_ERR, "the monitor keeps the user partition (%d): its memory stays taken\n", err);
 		return avmm_refuse(why, err, "the monitor keeps the partition: error %d", err);
 	}
+	avmm_cpus_give();
 	avmm_console_stop();
 	avmm_disk_stop();
 	WRITE_ONCE(life, LOADING);
@@ -355,6 +406,7 @@ static int refuse_start(struct avmm_refusal *why, int err, const char *step)
 static int start(const struct avmm_partition_entry *entry, struct avmm_refusal *why)
 {
 	const struct avmm_partition_page *page = avmm_shared_partition();
+	u32 cpus[AVMM_MAX_VCPUS];
 	void *buffer;
 	int err;
 
@@ -362,20 +414,26 @@ static int start(const struct avmm_partition_entry *entry, struct avmm_refusal *
 		return refuse_state(why, "only one that was just created or reloaded can be started");
 	if (entry->fw_cfg_size > (request.rom ? AVMM_FW_CFG_MAX : 0))
 		return avmm_refuse(why, -ERANGE, "%llu bytes of fw_cfg's files are too many", entry->fw_cfg_size);
-	err = check_shares(&request, why);	/* CPUs may have come and gone */
+	placement = place(&request);	/* CPUs may have come and gone */
+	err = check_shares(&request, &placement, why);
 	if (!err)
 		err = avmm_disk_leave_ram(why);
 	if (err)
 		return err;
+	err = avmm_cpus_take(placement.dedicated, cpus, why);
+	if (err)
+		return err;
 	buffer = (void *)__get_free_page(GFP_KERNEL | __GFP_ZERO);
-	if (!buffer)
+	if (!buffer) {
+		avmm_cpus_give();
 		return -ENOMEM;
+	}
 	avmm_console_start();
 	avmm_disk_watch(request.freeze_after);
 	if (avmm_disk_any())
 		avmm_disk_start();
 	WRITE_ONCE(life, LIVE);
-	err = send_config(buffer, entry);
+	err = send_config(buffer, entry, cpus);
 	if (err) {
 		err = refuse_start(why, err, "create");
 		goto out;
@@ -536,7 +594,8 @@ int avmm_partition_pause(bool pause, struct avmm_refusal *why)
 
 static int set_shares(const struct avmm_partition_request *wanted, struct avmm_refusal *why)
 {
-	int err = check_shares(wanted, why);
+	struct placement p = life == LIVE ? placement : place(wanted);
+	int err = check_shares(wanted, &p, why);
 
 	if (err)
 		return err;

@@ -11,8 +11,6 @@
 #include <avmm/shared.h>
 #include "../include/uapi/avmm_netlink.h"
 
-#define AVMM_SHARED_CPU	0	/* that both partitions run on, by Linux's number */
-
 struct sk_buff;
 struct vm_fault;
 
@@ -29,6 +27,7 @@ struct avmm_partition_request {
 	u64 rom;		/* bytes of firmware in whole blocks, 0: direct boot */
 	u64 reserve;		/* bytes that stay available to the service */
 	u32 vcpus;
+	u32 shared;		/* enum avmm_shared */
 	u32 service_share;	/* these as in struct avmm_partition_config */
 	u32 cap_service;
 	u32 cap_user;
@@ -138,6 +137,17 @@ bool avmm_ram_owns(const struct page *page);
 int avmm_ram_exchange(const struct page *page);	/* its block, for another with the same content */
 void *avmm_ram_at(u64 guest);	/* of the page there; for devices of a partition that is the monitor's */
 vm_fault_t avmm_ram_fault(struct vm_fault *vmf);
+
+/* cpus.c: the CPUs that are the partition's alone. Under partition.c's lock, but for avmm_cpu_taken(). */
+int avmm_cpus_init(void);
+void avmm_cpus_exit(void);
+int avmm_cpus_check(unsigned int n, struct avmm_refusal *why);	/* can so many be had? */
+bool avmm_cpus_possible(unsigned int n);			/* the same without words */
+int avmm_cpus_take(unsigned int n, u32 *list, struct avmm_refusal *why);
+void avmm_cpus_give(void);
+unsigned int avmm_cpus_taken(void);
+bool avmm_cpu_taken(unsigned int cpu);
+bool avmm_cpu_was_taken(unsigned int cpu);	/* by the last start */
 
 /* chardev.c: /dev/avmm */
 int avmm_chardev_init(void);

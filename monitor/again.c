@@ -10,7 +10,8 @@
  * The operand's address comes from the exit, if it is the one that the instruction computes: then the CPU has translated
  * it and found the access allowed, and this is the only access of the instruction.
  *
- * The pages with these entries and bytes stay mapped, read-only, in entries of the mapping window behind the CPUs' own.
+ * The pages with these entries and bytes stay mapped, read-only, in entries of the mapping window behind the CPUs' own,
+ * which only the vCPU's CPU uses.
  * They are the partition's RAM: everything is forgotten when a partition begins and before it goes.
  */
 #include <avmm/x86.h>
@@ -23,7 +24,8 @@
 
 #define COLD		__attribute__((cold, noinline))
 #define WAYS		2	/* instructions whose addresses collide */
-#define KNOWN		16	/* instructions */
+#define KNOWN		16	/* instructions of a vCPU */
+#define KEEPERS		3	/* vCPUs that keep any: so much room the window has */
 #define LEVELS		4	/* of the guest's page walk: its CR4 has no LA57 */
 #define PAGES		(LEVELS + 1)
 #define ENTRIES		(AVMM_PAGE_SIZE / 8)
@@ -42,7 +44,7 @@
 #define QUAL_FINAL	(1u << 8)	/* … and was translated */
 #define QUAL_KIND	(QUAL_READ | QUAL_WRITE | QUAL_FETCH | QUAL_LINEAR | QUAL_FINAL)
 
-_Static_assert(AVMM_MAX_CPUS + KNOWN * PAGES <= ENTRIES, "the window has entries for them");
+_Static_assert(AVMM_MAX_CPUS + KEEPERS * KNOWN * PAGES <= ENTRIES, "the window has entries for them");
 
 static struct known {
 	u64 rip;
@@ -60,12 +62,12 @@ static struct known {
 	u8 reg;				/* register or REG_NONE: the immediate */
 	u8 size;
 	u8 length;
-} known[KNOWN];
+} known[KEEPERS][KNOWN];
 
 /* Where the instruction at rip may be: here or behind. */
-static struct known *ways_of(u64 rip)
+static struct known *ways_of(u32 vcpu, u64 rip)
 {
-	return &known[(rip >> 3 ^ rip >> 7) % (KNOWN / WAYS) * WAYS];
+	return &known[vcpu][(rip >> 3 ^ rip >> 7) % (KNOWN / WAYS) * WAYS];
 }
 
 /* A page of the partition's RAM, to be read until the same slot is mapped again. NULL: no RAM. */
@@ -76,7 +78,7 @@ static COLD void *map(const struct known *k, unsigned int page, u64 gpa)
 
 	if (!(e.entry & EPT_RWX) || (e.entry & EPT_TYPE) != (u64)MTRR_WB << EPT_TYPE_SHIFT)
 		return NULL;
-	return window_keep((u32)(k - known) * PAGES + page, (e.entry & EPT_ADDRESS & ~(EPT_SPAN(e.level) - 1)) + in_span);
+	return window_keep((u32)(k - known[0]) * PAGES + page, (e.entry & EPT_ADDRESS & ~(EPT_SPAN(e.level) - 1)) + in_span);
 }
 
 static unsigned int index_at(u64 linear, unsigned int level)
@@ -146,14 +148,14 @@ static COLD void fill(struct known *k, const struct decoded *d)
 }
 
 /* The instruction at rip has made a device access. k: it was kept there. */
-static COLD void learn(struct known *k, u64 rip, u64 cr3, u64 cs)
+static COLD void learn(u32 vcpu, struct known *k, u64 rip, u64 cr3, u64 cs)
 {
 	static u32 turn;
 	struct decoded d;
 	u64 gpa;
 
 	if (k->rip != rip)
-		k = &ways_of(rip)[turn++ % WAYS];
+		k = &ways_of(vcpu, rip)[turn++ % WAYS];
 	k->rip = rip;
 	k->cr3 = cr3;
 	k->cs = cs;
@@ -207,10 +209,16 @@ static inline void access(const struct known *k, struct vcpu *v, u64 gpa)
 void user_access(struct vcpu *v, u64 gpa, u64 qualification)
 {
 	u64 rip = vmread(VMCS_GUEST_RIP), cr3 = vmread(VMCS_GUEST_CR3), cs = vmread(VMCS_GUEST_CS_AR);
-	struct known *k = ways_of(rip);
+	u32 vcpu = to_user_vcpu(v)->number;
+	struct known *k;
 	u64 linear;
 	bool same;
 
+	if (unlikely(vcpu >= KEEPERS)) {
+		user_mmio(v, gpa, qualification);
+		return;
+	}
+	k = ways_of(vcpu, rip);
 	if (k->rip != rip)
 		k++;
 	same = k->rip == rip && k->cs == cs;
@@ -225,15 +233,15 @@ void user_access(struct vcpu *v, u64 gpa, u64 qualification)
 	user_mmio(v, gpa, qualification);
 	/* not again and again for one that is not kept */
 	if (!same || k->qualification)
-		learn(k, rip, cr3, cs);
+		learn(vcpu, k, rip, cr3, cs);
 }
 
 COLD void user_access_forget(void)
 {
 	u32 i;
 
-	for (i = 0; i < KNOWN; i++)
-		known[i].cs = 0;
-	for (i = 0; i < KNOWN * PAGES; i++)
+	for (i = 0; i < KEEPERS * KNOWN; i++)
+		known[i / KNOWN][i % KNOWN].cs = 0;
+	for (i = 0; i < KEEPERS * KNOWN * PAGES; i++)
 		window_drop(i);
 }

@@ -9,9 +9,12 @@
 
 #define XAPIC_IRR	0x200	/* eight registers of 32 vectors, 16 bytes apart */
 #define XAPIC_ICR_LOW	0x300
+#define XAPIC_ICR_HIGH	0x310
+#define MSR_X2APIC_ICR	0x830
 #define ICR_BUSY	(1u << 12)
 #define ICR_SELF	(1u << 18)
 #define ICR_ASSERT	(1u << 14)
+#define ICR_NMI		(4u << 8)
 #define BUSY_TRIES	10000u
 #define IRR_WORDS	8u
 
@@ -38,6 +41,40 @@ void apic_self_ipi(u32 vector)
 	while ((*xapic(XAPIC_ICR_LOW) & ICR_BUSY) && --tries)
 		pause();
 	*xapic(XAPIC_ICR_LOW) = ICR_SELF | ICR_ASSERT | vector;
+}
+
+/* The wait leaves no IPI of the service half sent; ICR high is put back, as the service may be between its two writes. */
+static void send(u32 apic_id, u32 icr)
+{
+	u64 base = rdmsr(AVMM_MSR_APIC_BASE);
+	u32 tries = BUSY_TRIES, high;
+
+	if (!(base & AVMM_APIC_BASE_ENABLE))
+		return;
+	if (base & AVMM_APIC_BASE_X2APIC) {
+		/* WRMSR to the x2APIC does not wait for the stores before it */
+		asm volatile("mfence; lfence" : : : "memory");
+		wrmsr(MSR_X2APIC_ICR, (u64)apic_id << 32 | icr);
+		return;
+	}
+	while ((*xapic(XAPIC_ICR_LOW) & ICR_BUSY) && --tries)
+		pause();
+	high = *xapic(XAPIC_ICR_HIGH);
+	*xapic(XAPIC_ICR_HIGH) = apic_id << 24;
+	*xapic(XAPIC_ICR_LOW) = icr;
+	for (tries = BUSY_TRIES; (*xapic(XAPIC_ICR_LOW) & ICR_BUSY) && --tries;)
+		pause();
+	*xapic(XAPIC_ICR_HIGH) = high;
+}
+
+void apic_send_nmi(u32 apic_id)
+{
+	send(apic_id, ICR_ASSERT | ICR_NMI);
+}
+
+void apic_send_ipi(u32 apic_id, u32 vector)
+{
+	send(apic_id, ICR_ASSERT | vector);
 }
 
 u32 apic_requested(void)

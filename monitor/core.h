@@ -65,6 +65,9 @@ void message_raise(struct cpu *cpu);
 
 /* apic.c: this CPU's physical local APIC. An interrupt for the service on this CPU. */
 void apic_self_ipi(u32 vector);
+/* To another CPU. */
+void apic_send_nmi(u32 apic_id);
+void apic_send_ipi(u32 apic_id, u32 vector);
 /* The highest vector that was requested and not yet delivered; 0: none, as with an interrupt of the 8259 pair. */
 u32 apic_requested(void);
 s64 debug_fault(u64 which);

@@ -370,7 +370,7 @@ s64 direct_interrupt(u64 number)
 		set_line(s);
 		platform_unlock(&user.platform);
 		if (user.state == AVMM_PARTITION_RUNNING)
-			sched_wake(&user.sched, SCHED_USER, rdtsc());
+			partition_wake();
 		return 0;
 	}
 	return -EINVAL;

@@ -10,13 +10,12 @@
 
 #define EINVAL 22
 #define FIRST_DEVICE_VECTOR 0x20
-#define SHARED_CPU 0
 
-static s64 set_message_vector(struct cpu *cpu, u64 vector)
+static s64 set_vector(u32 *kept, u64 vector)
 {
 	if (vector && (vector < FIRST_DEVICE_VECTOR || vector > 0xff))
 		return -EINVAL;
-	cpu->message_vector = vector;
+	*kept = (u32)vector;
 	return 0;
 }
 
@@ -47,6 +46,8 @@ static s64 partition_call(struct vcpu *v)
 		return direct_add(b);
 	case AVMM_HC_DEVICE_INTERRUPT:
 		return direct_interrupt(b);
+	case AVMM_HC_PARTITION_LOOK:
+		return partition_look(v->cpu);
 	default:
 		return partition_console();
 	}
@@ -55,7 +56,7 @@ static s64 partition_call(struct vcpu *v)
 /* Of the user partition: on the shared CPU only. What they woke or stopped is decided before the next entry. */
 static void shared_call(struct vcpu *v)
 {
-	if (v->cpu->number != SHARED_CPU) {
+	if (v->cpu->number != AVMM_SHARED_CPU) {
 		v->gpr[RAX] = -EINVAL;
 		return;
 	}
@@ -69,7 +70,7 @@ bool core_hypercall(struct vcpu *v)
 	s64 result;
 
 	switch (v->gpr[RAX]) {
-	case AVMM_HC_PARTITION_CREATE ... AVMM_HC_DISK:
+	case AVMM_HC_PARTITION_CREATE ... AVMM_HC_PARTITION_LOOK:
 	case AVMM_HC_PARTITION_DEVICE ... AVMM_HC_DEVICE_INTERRUPT:
 		/* RIP first: the switch below may load another VMCS */
 		vmx_skip_instruction();
@@ -82,7 +83,10 @@ bool core_hypercall(struct vcpu *v)
 		vmx_skip_instruction();
 		vmx_leave(v->cpu, 0);
 	case AVMM_HC_MESSAGE_VECTOR:
-		result = set_message_vector(v->cpu, v->gpr[RBX]);
+		result = set_vector(&v->cpu->message_vector, v->gpr[RBX]);
+		break;
+	case AVMM_HC_KICK_VECTOR:
+		result = set_vector(&v->cpu->kick_vector, v->gpr[RBX]);
 		break;
 	case AVMM_HC_DEBUG_FAULT:
 		result = debug_fault(v->gpr[RBX]);

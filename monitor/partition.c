@@ -14,11 +14,13 @@
 #include "partition.h"
 
 #define ENOENT	2
+#define EIO	5
 #define EBUSY	16
 #define EOPNOTSUPP 95
-#define USER_VPID	2
 #define USER_XCR0	0x2e7	/* x87, SSE, AVX, AVX-512, PKRU: what the guest's CPUID has */
 #define EPT_CAP_1G	(1ul << 17)
+#define SHORTEST_US	2	/* of an entry */
+#define POLL_US		100
 #define FOUR_GIB	(1ull << 32)
 
 struct partition user;
@@ -69,11 +71,27 @@ static bool fw_cfg_good(const struct avmm_partition_config *c)
 	return true;
 }
 
+/* CPUs that Linux has given up: launched, not the shared one, each once. Linux takes an offline CPU's vector away. */
+static bool cpus_good(const struct avmm_partition_config *c)
+{
+	u32 i, j;
+
+	for (i = c->shared ? 1 : 0; i < c->vcpus; i++) {
+		if (!c->cpu[i] || c->cpu[i] >= machine.ncpus || machine.cpu[c->cpu[i]]->message_vector)
+			return false;
+		for (j = c->shared ? 1 : 0; j < i; j++)
+			if (c->cpu[j] == c->cpu[i])
+				return false;
+	}
+	return true;
+}
+
 static bool config_good(const struct avmm_partition_config *c)
 {
 	return fw_cfg_good(c) && !(c->rom_size % AVMM_BLOCK_SIZE) && c->rom_size <= AVMM_ROM_MAX &&
 	       c->ram_size && !(c->ram_size % AVMM_BLOCK_SIZE) && c->ram_size < 1ull << 40 &&
-	       c->vcpus == 1 && c->vcpus <= AVMM_MAX_VCPUS && c->ncpus && c->service_cpus < c->ncpus &&
+	       c->vcpus && c->vcpus <= AVMM_MAX_VCPUS && c->shared <= 1 && cpus_good(c) &&
+	       c->ncpus && c->service_cpus < c->ncpus &&
 	       c->cap_service && c->cap_service <= SCHED_WHOLE && c->cap_user && c->cap_user <= SCHED_WHOLE &&
 	       c->on_triple_fault <= AVMM_POLICY_RESET && c->disks <= 1;
 }
@@ -97,10 +115,11 @@ static s64 take_pages(struct cpu *shared)
 	*(u32 *)idle = vmx_revision();
 	user.idle.vmcs_phys = monitor_phys(idle);
 	for (i = 0; i < user.config.vcpus; i++) {
+		struct cpu *cpu = user.config.shared && !i ? shared : machine.cpu[user.config.cpu[i]];
+
 		user.vcpu[i] = pool_page();
-		if (!user.vcpu[i] || vcpu_create(user.vcpu[i], shared))
+		if (!user.vcpu[i] || vcpu_create(user.vcpu[i], i, cpu))
 			return -ENOMEM;
-		user.vcpu[i]->number = i;
 	}
 	return stray_init(&user.ept);
 }
@@ -122,7 +141,7 @@ s64 partition_create(struct cpu *cpu, u64 config_phys)
 		return -EINVAL;
 	config = *(const struct avmm_partition_config *)window_map(config_phys);
 	split = sched_shares(config.ncpus, config.service_cpus, config.service_share);
-	if (!config_good(&config) || !split.s0)
+	if (!config_good(&config) || (config.shared && !split.s0))
 		return -EINVAL;
 	if (config.rom_size && !user_can_reset()) {
 		core_log("firmware needs a VT-x control that this CPU lacks: unrestricted guest");
@@ -206,44 +225,22 @@ s64 partition_ram(u64 list_phys, u64 count, u64 gpa)
 	return 0;
 }
 
-static void setup_vcpu(struct user_vcpu *u, struct cpu *cpu)
+static void setup_idle(struct cpu *cpu)
 {
-	const struct avmm_partition_config *c = &user.config;
 	struct user_setup setup = {
 		.eptp = ept_pointer(&user.ept),
 		.msr_bitmap = monitor_phys(user.msr_bitmap),
 		.io_bitmap = direct_io_bitmap(),
-		.virtual_apic = monitor_phys(u->lapic_page),
-		.vpid = USER_VPID,
-		.rip = c->rip,
-		.cr3 = c->cr3,
-		.gdt_base = c->gdt_base,
-		.gdt_limit = c->gdt_limit,
-		.reset = c->rom_size,
+		.virtual_apic = monitor_phys(user.vcpu[0]->lapic_page),
+		.vpid = 1,
+		.idle = true,
 	};
-	u64 r[4];
 
-	u->vcpu.gpr[RSI] = c->rsi;
-	if (c->rom_size) {
-		cpuid(1, 0, r);
-		u->vcpu.gpr[RDX] = (u32)r[0];		/* family, model and stepping */
-	}
-	cpu->user = u;
-	cpu->service.world = &u->service_world;
-	switch_init(&u->service_world, &user.xcr0_mask);
-	user.xcr0_mask &= USER_XCR0;
-	switch_reset(&u->world);
-	user_msr_bitmap(user.msr_bitmap);
-	user_msr_reset(u);
-	user_setup(&u->vcpu, &setup);
 	user.idle.cpu = cpu;
 	user.idle.stack = cpu->service.stack;
 	user.idle.exits = vmx_idle_exits;
-	user.idle.exit_counts = u->stats->exits;
-	setup.idle = true;
-	setup.reset = false;
+	user.idle.exit_counts = user.vcpu[0]->stats->exits;
 	user_setup(&user.idle, &setup);
-	invept(INV_ALL_CONTEXTS, 0);
 }
 
 s64 partition_start(struct cpu *cpu)
@@ -252,35 +249,86 @@ s64 partition_start(struct cpu *cpu)
 		return -ENOENT;
 	if (user.ram != user.config.ram_size || user.rom != user.config.rom_size)
 		return -EINVAL;
+	user.shortest = machine.tsc_khz / 1000 * SHORTEST_US;
+	user.poll = machine.tsc_khz / 1000 * POLL_US;
 	user.time_offset = -rdtsc();
+	switch_init(&user.vcpu[0]->service_world, &user.xcr0_mask);
+	user.xcr0_mask &= USER_XCR0;
+	user_msr_bitmap(user.msr_bitmap);
 	platform_init(&user, partition_now(), machine.tsc_khz, machine.phys_bits);
-	setup_vcpu(user.vcpu[0], cpu);
+	user.platform.smp = user.config.vcpus > 1 || !user.config.shared;
+	if (user.config.shared) {
+		vcpu_setup(user.vcpu[0]);
+		setup_idle(cpu);
+	}
 	set_state(AVMM_PARTITION_RUNNING);
-	shared_start(cpu);
+	if (!dedicated_start()) {
+		partition_off(cpu, AVMM_REASON_FORCED);
+		return -EIO;
+	}
+	if (user.config.shared)
+		shared_start(cpu);
 	return 0;
 }
 
-/* The vCPU stops for good, RAM stays. Called from either side's exits. */
+/* All vCPUs stop for good, RAM stays. Called from either side's exits on the shared CPU. */
 void partition_off(struct cpu *cpu, u32 reason)
 {
 	if (user.state == AVMM_PARTITION_RUNNING || user.state == AVMM_PARTITION_PAUSED) {
+		dedicated_order(ORDER_LEAVE);
 		platform_lock(&user.platform);
-		uart_flush(&user.platform.uart, partition_now());
+		uart_flush(&user.platform.uart, platform_time(&user.platform));
 		platform_unlock(&user.platform);
-		shared_stop(cpu);
+		if (user.config.shared)
+			shared_stop(cpu);
 	}
 	user.page->reason = reason;
 	set_state(AVMM_PARTITION_OFF);
 }
 
+void partition_stop(struct cpu *cpu)
+{
+	if (user.platform.reset_wanted)
+		user.page->resets_wanted++;
+	partition_off(cpu, user.platform.reset_wanted ? AVMM_REASON_RESET : user.off_reason);
+}
+
+void partition_off_here(struct vcpu *v, u32 reason)
+{
+	if (!v->cpu->dedicated) {
+		partition_off(v->cpu, reason);
+		return;
+	}
+	/* the end of the exit looks, and tells the shared CPU */
+	user.off_reason = reason;
+	user.platform.off_wanted = true;
+}
+
 void core_user_triple_fault(struct vcpu *v)
 {
-	core_log("user partition: triple fault, rip %lx, cr2 %lx, cr3 %lx", vmread(VMCS_GUEST_RIP),
-		 vmread(VMCS_EXIT_QUALIFICATION), vmread(VMCS_GUEST_CR3));
+	core_log("user partition: triple fault, vCPU %u, rip %lx, cr2 %lx, cr3 %lx", to_user_vcpu(v)->number,
+		 vmread(VMCS_GUEST_RIP), vmread(VMCS_EXIT_QUALIFICATION), vmread(VMCS_GUEST_CR3));
 	if (user.config.on_triple_fault == AVMM_POLICY_RESET)
 		user.platform.reset_wanted = true;
 	else
-		partition_off(v->cpu, AVMM_REASON_TRIPLE_FAULT);
+		partition_off_here(v, AVMM_REASON_TRIPLE_FAULT);
+}
+
+/* Other CPUs have called this one: one of them wants all to stop, or there is something for the vCPU here. */
+s64 partition_look(struct cpu *cpu)
+{
+	if (user.state != AVMM_PARTITION_RUNNING && user.state != AVMM_PARTITION_PAUSED)
+		return 0;
+	if (user.platform.off_wanted || user.platform.reset_wanted) {
+		partition_stop(cpu);
+	} else if (ide_cancelling(&user.platform.ide)) {
+		partition_hold(AVMM_HELD_RESET);
+	} else {
+		if (!user.held && user.order == ORDER_WAIT)
+			dedicated_order(ORDER_RUN);
+		shared_look();
+	}
+	return 0;
 }
 
 s64 partition_destroy(struct cpu *cpu)
@@ -291,13 +339,17 @@ s64 partition_destroy(struct cpu *cpu)
 		return -ENOENT;
 	if (user.state == AVMM_PARTITION_RUNNING || user.state == AVMM_PARTITION_PAUSED)
 		partition_off(cpu, AVMM_REASON_FORCED);
+	/* no CPU uses the pool any more */
+	if (user.order && !dedicated_order(ORDER_LEAVE))
+		return -EBUSY;
 	for (i = 0; i < user.config.vcpus; i++)
 		if (user.vcpu[i] && user.vcpu[i]->vcpu.vmcs_phys)
 			vmclear(user.vcpu[i]->vcpu.vmcs_phys);
 	user_access_forget();
 	if (user.idle.vmcs_phys)
 		vmclear(user.idle.vmcs_phys);
-	cpu->user = NULL;
+	if (user.config.shared)
+		cpu->user = NULL;
 	direct_stop();
 	invept(INV_ALL_CONTEXTS, 0);
 	set_state(AVMM_PARTITION_NONE);
@@ -308,8 +360,11 @@ s64 partition_destroy(struct cpu *cpu)
 void partition_hold(u32 why)
 {
 	if (!user.held) {
+		/* their time goes on until the last one has stopped */
+		dedicated_order(ORDER_WAIT);
 		user.held_at = partition_now();
-		sched_sleep(&user.sched, SCHED_USER, SCHED_NEVER, rdtsc());
+		if (user.config.shared)
+			sched_sleep(&user.sched, SCHED_USER, SCHED_NEVER, rdtsc());
 		user.resched = true;
 	}
 	user.held |= why;
@@ -318,21 +373,20 @@ void partition_hold(u32 why)
 
 void partition_release(u32 why)
 {
-	u64 tsc = rdtsc();
-
 	if (!(user.held & why))
 		return;
 	user.held &= ~why;
 	user.page->held = user.held;
 	if (user.held)
 		return;
-	user.time_offset = user.held_at - tsc;
-	sched_wake(&user.sched, SCHED_USER, tsc);
+	user.time_offset = user.held_at - rdtsc();
+	partition_wake();
+	dedicated_order(ORDER_RUN);
 }
 
 void partition_wake(void)
 {
-	if (!user.held)
+	if (user.config.shared && !user.held)
 		sched_wake(&user.sched, SCHED_USER, rdtsc());
 }
 
@@ -361,11 +415,14 @@ s64 partition_freeze(bool freeze)
 
 s64 partition_button(void)
 {
+	u64 now;
+
 	if (user.state != AVMM_PARTITION_RUNNING)
 		return -ENOENT;
 	platform_lock(&user.platform);
-	pm_power_button(&user.platform.pm, partition_now());
-	platform_refresh(&user, partition_now());
+	now = platform_time(&user.platform);
+	pm_power_button(&user.platform.pm, now);
+	platform_refresh(&user, now);
 	platform_unlock(&user.platform);
 	partition_wake();
 	return 0;
@@ -381,9 +438,9 @@ s64 partition_shares(u64 service, u64 cap_service, u64 cap_user)
 	if (service > SCHED_WHOLE || !cap_service || cap_service > SCHED_WHOLE || !cap_user || cap_user > SCHED_WHOLE)
 		return -EINVAL;
 	split = sched_shares(user.config.ncpus, user.config.service_cpus, (u32)service);
-	if (!split.s0)
+	if (user.config.shared && !split.s0)
 		return -EINVAL;
-	if (user.state == AVMM_PARTITION_RUNNING || user.state == AVMM_PARTITION_PAUSED) {
+	if (user.config.shared && (user.state == AVMM_PARTITION_RUNNING || user.state == AVMM_PARTITION_PAUSED)) {
 		sched_set_shares(&user.sched, split.s0, now);
 		sched_set_caps(&user.sched, (u32)cap_service, (u32)cap_user, now);
 	}
@@ -399,11 +456,12 @@ s64 partition_shares(u64 service, u64 cap_service, u64 cap_user)
 /* The module has put input into the ring, or taken output out of it. */
 s64 partition_console(void)
 {
-	u64 now = partition_now();
+	u64 now;
 
 	if (user.state != AVMM_PARTITION_RUNNING)
 		return -ENOENT;
 	platform_lock(&user.platform);
+	now = platform_time(&user.platform);
 	uart_rx_ready(&user.platform.uart, now);
 	uart_tx_ready(&user.platform.uart, now);
 	platform_refresh(&user, now);

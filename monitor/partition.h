@@ -54,8 +54,11 @@ struct platform {
 	struct i8042 i8042;
 	struct debugport debugport;
 	struct ide ide;
+	bool lint0;		/* level of the 8259's interrupt line */
 	bool smp;		/* vCPUs run on other CPUs than the shared one */
 	u32 locked;
+	u64 last;		/* the time that was used last */
+	bool sooner;		/* devices_next has become so */
 	bool off_wanted;	/* noted by handlers, done before vCPU 0's next entry */
 	bool reset_wanted;
 };
@@ -64,6 +67,11 @@ struct platform {
 
 /* What other CPUs want of a vCPU: bits of user_vcpu.wanted. */
 #define WANTED_NMI	(1u << 0)	/* pends; one more is no more, as in the CPU */
+#define WANTED_INIT	(1u << 1)
+#define WANTED_SIPI	(1u << 2)	/* with user_vcpu.sipi */
+
+/* What dedicated CPUs are to do; ORDER_NONE: nothing was said yet. */
+enum { ORDER_NONE, ORDER_RUN, ORDER_WAIT, ORDER_LEAVE };
 
 struct user_vcpu {
 	struct vcpu vcpu;		/* first: to_user_vcpu() */
@@ -75,6 +83,15 @@ struct user_vcpu {
 	u32 number;
 	u32 tpr_threshold;		/* in the VMCS */
 	u32 wanted;			/* WANTED_*; written by any CPU, atomically */
+	u32 kicked;			/* it is to look, and was told so; likewise */
+	u32 flush;			/* INVEPT before the next entry; likewise */
+	u32 obeys;			/* ORDER_*: on a dedicated CPU, what was done last; others read it */
+	u8 sipi;			/* vector of WANTED_SIPI; written by any CPU */
+	bool waits;			/* for a SIPI */
+	bool start;			/* it has come */
+	bool ready;			/* the VMCS is filled in */
+	bool timing;			/* the timer counts */
+	u64 service_cr8;		/* of a dedicated CPU */
 	bool halted;
 	bool deaf;			/* … with interrupts off: only an NMI wakes it */
 	bool window;			/* interrupt-window exiting is on */
@@ -113,8 +130,13 @@ struct partition {
 	bool resched;			/* the scheduler has to decide before the next entry */
 	u64 until;			/* TSC at which the scheduler wants to be asked again */
 	u64 shortest;			/* ticks that an entry lasts at least, if nothing else ends it */
+	u64 poll;			/* ticks after which a vCPU that cannot be called looks by itself */
 	struct sched sched;
 	u32 service_share;
+	u32 order;			/* to dedicated CPUs: ORDER_*; dedicated.c */
+	u32 off_reason;			/* of platform.off_wanted */
+	u32 yield;			/* vCPUs spin for the one on the shared CPU; written by any CPU */
+	bool preempted;			/* … which could run and does not; others read it */
 };
 
 extern struct partition user;
@@ -135,7 +157,10 @@ void partition_hold(u32 why);
 void partition_release(u32 why);
 /* A device has something for the guest. */
 void partition_wake(void);
+s64 partition_look(struct cpu *cpu);
 void partition_off(struct cpu *cpu, u32 reason);
+void partition_stop(struct cpu *cpu);	/* as the guest wanted */
+void partition_off_here(struct vcpu *v, u32 reason);	/* … or as its vCPU forces us to */
 
 /* There is something new in the shared pages of the partition. */
 void partition_message(void);
@@ -158,8 +183,29 @@ static inline void vcpu_look(struct user_vcpu *u)
 }
 
 /* vcpu.c: a vCPU of the user, wherever it runs; vcpu.h has the rest. */
-s64 vcpu_create(struct user_vcpu *u, struct cpu *cpu);
+s64 vcpu_create(struct user_vcpu *u, u32 number, struct cpu *cpu);
+/* Fills in its VMCS, on its CPU, in the service's world. */
+void vcpu_setup(struct user_vcpu *u);
+/* From any CPU: there is something to look at; and what. */
+void vcpu_kick(struct user_vcpu *u);
 void vcpu_want(struct user_vcpu *u, u32 wanted);
+/* The second-level tables have lost entries. */
+void vcpu_flush_others(const struct vcpu *v);
+/* Before it looks at its mailboxes. */
+void vcpu_kicked(struct user_vcpu *u);
+
+static inline void vcpu_looks(struct user_vcpu *u)
+{
+	if (unlikely(__atomic_load_n(&u->kicked, __ATOMIC_RELAXED)))
+		vcpu_kicked(u);
+}
+
+/* dedicated.c: vCPUs that have a CPU of their own. False: one does not answer; the log says which. */
+bool dedicated_start(void);
+bool dedicated_order(u32 order);
+void dedicated_stop(void);
+void dedicated_enter(struct vcpu *v);
+void dedicated_event(struct vcpu *v);
 
 /* platform.c */
 void platform_init(struct partition *p, u64 now, u32 tsc_khz, u32 phys_bits);
@@ -183,6 +229,8 @@ int platform_take(struct user_vcpu *u);
 
 /* Devices, their deadlines and the buses are used under this lock only, which is taken where there can be others. */
 void platform_lock_smp(struct platform *b);
+/* The partition's time for them, under the lock. */
+u64 platform_time(struct platform *b);
 
 static inline void platform_lock(struct platform *b)
 {
@@ -206,6 +254,7 @@ void shared_stop(struct cpu *cpu);
 void shared_reschedule(struct cpu *cpu);
 void shared_service_awake(void);
 void shared_forwarded(void);	/* a request of the guest's went to the service */
+void shared_look(void);	/* other CPUs have called */
 
 /* user-cpuid.c, user-msr.c */
 bool user_rdmsr(struct vcpu *v, u32 number, u64 *value);
@@ -220,6 +269,7 @@ bool user_dma_write(void *ctx, u64 gpa, const u8 *from, u32 n);
 /* stray.c: what the decoder cannot do. */
 s64 stray_init(struct ept *ept);
 bool stray_running(void);
+bool stray_stepping(const struct vcpu *v);
 void stray_step(struct vcpu *v, u64 gpa, u64 qualification);
 
 /* again.c: an access of the guest to memory that is no RAM, by user_mmio() or quicker. */
@@ -227,8 +277,8 @@ void user_access(struct vcpu *v, u64 gpa, u64 qualification);
 void user_access_forget(void);
 
 /*
- * window.c: a page of Linux's or the partition's memory, mapped until the next call on this CPU; to be read on the shared
- * CPU, until the slot is used again or dropped.
+ * window.c: a page of Linux's or the partition's memory, mapped until the next call on this CPU; to be read on the CPU whose
+ * the slot is, until that is used again or dropped.
  */
 void *window_map(u64 phys);
 void *window_keep(u32 slot, u64 phys);

@@ -27,6 +27,28 @@ void platform_lock_smp(struct platform *b)
 	}
 }
 
+static bool is_here(const struct user_vcpu *u)
+{
+	return u->vcpu.cpu == this_cpu();
+}
+
+/* Before the next entry of the vCPU whose exit this is. */
+static void look_here(void)
+{
+	struct user_vcpu *u = this_cpu()->user;
+
+	if (u)
+		vcpu_look(u);
+}
+
+static void reset(void *ctx)
+{
+	struct partition *p = ctx;
+
+	p->platform.reset_wanted = true;
+	look_here();
+}
+
 static void set_irq(void *ctx, unsigned int irq, bool level)
 {
 	struct partition *p = ctx;
@@ -65,8 +87,11 @@ static void pic_intr(void *ctx, bool level)
 {
 	struct partition *p = ctx;
 
-	lapic_set_lint(&p->vcpu[0]->lapic, LINT0, level);
-	vcpu_look(p->vcpu[0]);
+	/* the vCPU's own CPU looks at pic_pending() in any case: LINT0 matters where it is no ExtINT */
+	p->platform.lint0 = level;
+	if (is_here(p->vcpu[0]))
+		lapic_set_lint(&p->vcpu[0]->lapic, LINT0, level);
+	vcpu_kick(p->vcpu[0]);
 }
 
 /* The guest has finished an ISA interrupt: timers hand out the next queued tick. */
@@ -85,14 +110,28 @@ static void lapic_deliver(void *ctx, u32 vcpu, enum lapic_mode mode, u8 vector)
 {
 	struct partition *p = ctx;
 
-	/* one vCPU, and whoever comes here is on its CPU: nothing to kick */
-	vcpu_look(p->vcpu[vcpu]);
-	if (mode == LAPIC_NMI)
-		vcpu_want(p->vcpu[vcpu], WANTED_NMI);
-	/* the boot CPU would go to the reset vector; it never waits for a SIPI */
-	else if (mode == LAPIC_INIT)
-		p->platform.reset_wanted = true;
-	(void)vector;
+	struct user_vcpu *u = p->vcpu[vcpu];
+
+	switch (mode) {
+	case LAPIC_NMI:
+		vcpu_want(u, WANTED_NMI);
+		break;
+	case LAPIC_INIT:
+		/* the boot CPU would go to the reset vector; it never waits for a SIPI */
+		if (u->number)
+			vcpu_want(u, WANTED_INIT);
+		else
+			reset(p);
+		break;
+	case LAPIC_STARTUP:
+		if (!u->number)
+			break;
+		__atomic_store_n(&u->sipi, vector, __ATOMIC_RELAXED);
+		vcpu_want(u, WANTED_SIPI);
+		break;
+	default:
+		vcpu_kick(u);
+	}
 }
 
 static void lapic_eoi(void *ctx, u32 vcpu, u8 vector)
@@ -111,16 +150,9 @@ static void power_off(void *ctx)
 {
 	struct partition *p = ctx;
 
+	p->off_reason = AVMM_REASON_POWER_OFF;
 	p->platform.off_wanted = true;
-	vcpu_look(p->vcpu[0]);
-}
-
-static void reset(void *ctx)
-{
-	struct partition *p = ctx;
-
-	p->platform.reset_wanted = true;
-	vcpu_look(p->vcpu[0]);
+	look_here();
 }
 
 static void pm_moved(void *ctx, u16 base)
@@ -223,7 +255,7 @@ static void init_interrupts(struct partition *p, u32 tsc_khz, u32 phys_bits)
 	struct pic_ops pic = { .intr = pic_intr, .done = irq_done, .ctx = p };
 	struct ioapic_config ioapic = {
 		.bus = &b->lapics,
-		.id = p->config.vcpus,
+		.id = avmm_ioapic_id(p->config.vcpus),
 		.watched = 1u << ioapic_isa_pin(PIT_IRQ) | 1u << RTC_IRQ | (direct_io_bitmap() ? PIRQS : 0),
 		.ack = irq_done,
 		.ctx = p,
@@ -302,11 +334,15 @@ static u64 deadline_of(const struct platform *b, unsigned int timer, u64 now)
 static void note_deadline(struct platform *b, unsigned int timer, u64 now)
 {
 	unsigned int i;
+	u64 next;
 
 	b->deadline[timer] = deadline_of(b, timer, now);
-	b->devices_next = b->deadline[0];
+	next = b->deadline[0];
 	for (i = 1; i < PLATFORM_TIMERS; i++)
-		b->devices_next = earlier(b->devices_next, b->deadline[i]);
+		next = earlier(next, b->deadline[i]);
+	b->sooner |= next < b->devices_next;
+	/* vCPU 0 may read it at any time */
+	__atomic_store_n(&b->devices_next, next, __ATOMIC_RELAXED);
 }
 
 void platform_lapic_touched(struct user_vcpu *u, u64 now)
@@ -320,7 +356,13 @@ void platform_lapic_touched(struct user_vcpu *u, u64 now)
 /* Devices moved: vCPU 0 looks after their deadlines. */
 static void deadlines_moved(struct partition *p, u64 now)
 {
-	platform_lapic_touched(p->vcpu[0], now);
+	struct user_vcpu *u = p->vcpu[0];
+
+	if (is_here(u))
+		platform_lapic_touched(u, now);
+	else if (p->platform.sooner)
+		vcpu_kick(u);
+	p->platform.sooner = false;
 }
 
 void platform_refresh(struct partition *p, u64 now)
@@ -332,9 +374,36 @@ void platform_refresh(struct partition *p, u64 now)
 	deadlines_moved(p, now);
 }
 
-static void advance_devices(struct platform *b, u64 now)
+/*
+ * The partition's time, under the lock: read before, another CPU could have used the devices at a later time meanwhile. The
+ * CPUs' time stamp counters may differ by a little, too.
+ */
+static u64 monotonic(struct platform *b, u64 now)
 {
+	if (now < b->last)
+		now = b->last;
+	b->last = now;
+	return now;
+}
+
+u64 platform_time(struct platform *b)
+{
+	return b->smp ? monotonic(b, partition_now()) : partition_now();
+}
+
+static inline u64 device_time(struct platform *b)
+{
+	u64 now = running_now();
+
+	return unlikely(b->smp) ? monotonic(b, now) : now;
+}
+
+static void advance_devices(struct platform *b)
+{
+	u64 now;
+
 	platform_lock(b);
+	now = platform_time(b);
 	pit_advance(&b->pit, now);
 	rtc_advance(&b->rtc, now);
 	pm_advance(&b->pm, now);
@@ -351,7 +420,7 @@ void platform_advance(struct user_vcpu *u, u64 now)
 	if (u->number || now < user.platform.devices_next)
 		platform_lapic_touched(u, now);
 	else
-		advance_devices(&user.platform, now);
+		advance_devices(&user.platform);
 }
 
 /* The guest had access to devices on this bus: what may have moved there. */
@@ -372,10 +441,11 @@ static void devices_touched(struct partition *p, struct bus *bus, u64 now)
 u64 core_in(struct vcpu *v, u32 port, u32 size)
 {
 	struct bus *ports = &user.platform.ports;
-	u64 now = running_now(), value;
+	u64 now, value;
 
 	to_user_vcpu(v)->stats->io_exits++;
 	platform_lock(&user.platform);
+	now = device_time(&user.platform);
 	value = bus_read(ports, port, size, now);
 	if (ports->touched)
 		devices_touched(&user, ports, now);
@@ -386,10 +456,11 @@ u64 core_in(struct vcpu *v, u32 port, u32 size)
 void core_out(struct vcpu *v, u32 port, u32 size, u64 value)
 {
 	struct bus *ports = &user.platform.ports;
-	u64 now = running_now();
+	u64 now;
 
 	to_user_vcpu(v)->stats->io_exits++;
 	platform_lock(&user.platform);
+	now = device_time(&user.platform);
 	bus_write(ports, port, size, value, now);
 	if (ports->touched)
 		devices_touched(&user, ports, now);
@@ -419,15 +490,17 @@ static inline void after_mmio(struct user_vcpu *u, u64 now)
 u64 platform_mmio_read(struct user_vcpu *u, u64 gpa, u32 size)
 {
 	struct platform *b = &user.platform;
-	u64 now = running_now(), value, offset;
+	u64 now, value, offset;
 
 	u->stats->mmio_exits++;
 	if (is_lapic(u, gpa, &offset)) {
+		now = running_now();
 		value = lapic_mmio_read(&u->lapic, (u32)offset, size, now);
 		platform_lapic_touched(u, now);
 		return value;
 	}
 	platform_lock(b);
+	now = device_time(b);
 	value = bus_read(&b->mmio, gpa, size, now);
 	after_mmio(u, now);
 	platform_unlock(b);
@@ -437,15 +510,17 @@ u64 platform_mmio_read(struct user_vcpu *u, u64 gpa, u32 size)
 void platform_mmio_write(struct user_vcpu *u, u64 gpa, u32 size, u64 value)
 {
 	struct platform *b = &user.platform;
-	u64 now = running_now(), offset;
+	u64 now, offset;
 
 	u->stats->mmio_exits++;
 	if (is_lapic(u, gpa, &offset)) {
+		now = running_now();
 		lapic_mmio_write(&u->lapic, (u32)offset, size, (u32)value, now);
 		platform_lapic_touched(u, now);
 		return;
 	}
 	platform_lock(b);
+	now = device_time(b);
 	bus_write(&b->mmio, gpa, size, value, now);
 	after_mmio(u, now);
 	platform_unlock(b);

@@ -22,7 +22,6 @@
 
 #define RFLAGS_IF	(1ul << 9)
 #define IDLE_ROUNDS	4	/* of deadlines that came to nothing, before an entry */
-#define SHORTEST_US	2	/* of an entry */
 #define IDLE_LIMIT_MS	1	/* of the service's MWAIT: a store may wake it, which nobody sees */
 #define CLASS_DEVICES	0xe	/* the highest class of vectors that may wait: above are Linux's IPIs */
 
@@ -37,11 +36,6 @@ static bool running(void)
 	return user.state == AVMM_PARTITION_RUNNING || user.state == AVMM_PARTITION_PAUSED;
 }
 
-static u64 host_time(u64 guest)
-{
-	return guest == CLOCK_NEVER ? SCHED_NEVER : guest - user.time_offset;
-}
-
 /* The vCPU that runs here. */
 static struct user_vcpu *shared_vcpu(void)
 {
@@ -51,8 +45,10 @@ static struct user_vcpu *shared_vcpu(void)
 /* Devices do what is due. */
 static void advance(struct user_vcpu *u)
 {
-	u64 now = partition_now();
+	u64 now;
 
+	vcpu_looks(u);
+	now = partition_now();
 	if (now >= u->next)
 		platform_advance(u, now);
 }
@@ -60,10 +56,13 @@ static void advance(struct user_vcpu *u)
 /* Never so soon that whoever is entered makes no progress. */
 static void set_timer(struct user_vcpu *u, u64 now)
 {
-	u64 at = user.until, device = host_time(u->next);
+	u64 at = user.until, device = vcpu_host_time(u->next);
 
 	if (device < at && this_cpu()->current == &u->vcpu)
 		at = device;
+	/* held back with the service's interrupts are those by which other vCPUs call */
+	if (unlikely(user.deferred && user.platform.smp) && at > now + user.poll)
+		at = now + user.poll;
 	if (at < now + user.shortest)
 		at = now + user.shortest;
 	user_set_timer(&u->timer, at, now);
@@ -93,7 +92,7 @@ static enum sched_who pick(struct cpu *cpu, u64 now)
 			return who;
 		/* its deadline came to nothing that wakes it */
 		now = rdtsc();
-		sched_sleep(&user.sched, SCHED_USER, host_time(u->next), now);
+		sched_sleep(&user.sched, SCHED_USER, vcpu_host_time(u->next), now);
 	}
 	return SCHED_SERVICE;
 }
@@ -115,6 +114,7 @@ static void to_service(struct cpu *cpu)
 	if (user.deferred)
 		write_cr8(user.service_cr8);
 	user.deferred = false;
+	user.preempted = cpu->current == &shared_vcpu()->vcpu && !shared_vcpu()->halted;
 	vmx_switch(cpu, &cpu->service);
 	publish();
 }
@@ -122,6 +122,7 @@ static void to_service(struct cpu *cpu)
 static void to_user(struct cpu *cpu, struct user_vcpu *u)
 {
 	user.page->switches++;
+	user.preempted = false;
 	vmx_switch(cpu, &u->vcpu);
 	user_set_tsc_offset(user.time_offset + u->tsc_delta);
 }
@@ -175,8 +176,17 @@ static void decide(struct cpu *cpu, u64 now)
 
 void shared_reschedule(struct cpu *cpu)
 {
-	if (running())
+	if (user.config.shared && running())
 		decide(cpu, rdtsc());
+}
+
+void shared_look(void)
+{
+	if (!user.config.shared)
+		return;
+	partition_wake();
+	if (__atomic_exchange_n(&user.yield, 0, __ATOMIC_SEQ_CST) && user.preempted)
+		sched_directed_yield(&user.sched, rdtsc());
 }
 
 void shared_start(struct cpu *cpu)
@@ -188,8 +198,6 @@ void shared_start(struct cpu *cpu)
 	sched_set_caps(&user.sched, c->cap_service, c->cap_user, now);
 	sched_wake(&user.sched, SCHED_SERVICE, now);
 	sched_wake(&user.sched, SCHED_USER, now);
-	shared_vcpu()->timer.shift = user_timer_shift();
-	user.shortest = machine.tsc_khz / 1000 * SHORTEST_US;
 	service_share(true);
 	shared_reschedule(cpu);
 }
@@ -230,7 +238,7 @@ void core_service_idle(struct vcpu *v, bool may_wake)
  */
 void shared_service_awake(void)
 {
-	if (user.state == AVMM_PARTITION_RUNNING || user.state == AVMM_PARTITION_PAUSED)
+	if (user.config.shared && (user.state == AVMM_PARTITION_RUNNING || user.state == AVMM_PARTITION_PAUSED))
 		sched_wake(&user.sched, SCHED_SERVICE, rdtsc());
 }
 
@@ -248,7 +256,10 @@ void core_service_wanted(struct vcpu *v)
 {
 	u64 now = rdtsc();
 
-	(void)v;
+	if (v->cpu->dedicated) {
+		dedicated_event(v);
+		return;
+	}
 	sched_wake(&user.sched, SCHED_SERVICE, now);
 	sched_service_interrupt(&user.sched, SCHED_IRQ_IPI, now);
 	user.service_wanted = true;
@@ -257,14 +268,17 @@ void core_service_wanted(struct vcpu *v)
 
 void core_service_now(struct vcpu *v)
 {
+	if (v->cpu->dedicated) {
+		dedicated_event(v);
+		dedicated_enter(v);
+		return;
+	}
 	core_service_wanted(v);
 	shared_reschedule(v->cpu);
 }
 
-static enum sched_irq kind_of_interrupt(void)
+static enum sched_irq kind_of_interrupt(u32 vector)
 {
-	u32 vector = apic_requested();
-
 	/* what comes past the local APIC, from the 8259 pair, cannot be held back */
 	if (!vector || vector >> 4 > CLASS_DEVICES)
 		return SCHED_IRQ_IPI;
@@ -274,7 +288,14 @@ static enum sched_irq kind_of_interrupt(void)
 /* As long as an interrupt is pending and not held back, whoever but the service is entered exits at once. */
 static void note_interrupt(u64 now)
 {
-	if (sched_service_interrupt(&user.sched, kind_of_interrupt(), now) <= now) {
+	u32 vector = apic_requested();
+
+	/* other vCPUs call: the service takes it, and hands the CPU back at once (partition_look) */
+	if (vector && vector == this_cpu()->kick_vector) {
+		user.service_wanted = true;
+		return;
+	}
+	if (sched_service_interrupt(&user.sched, kind_of_interrupt(vector), now) <= now) {
 		user.service_wanted = true;
 	} else if (!user.deferred) {
 		user.service_cr8 = read_cr8();
@@ -289,6 +310,10 @@ void core_user_interrupt(struct vcpu *v)
 {
 	u64 now = rdtsc();
 
+	if (unlikely(v->cpu->dedicated)) {
+		dedicated_enter(v);
+		return;
+	}
 	v->launched = 1;
 	note_interrupt(now);
 	decide(v->cpu, now);
@@ -303,7 +328,7 @@ void core_idle_interrupt(struct vcpu *v)
 /* Exceptions without an end come before an interrupt at every entry, so none would ever exit: one is looked for. */
 void core_user_hides_interrupts(void)
 {
-	if (user.deferred || !apic_requested())
+	if (this_cpu()->dedicated || user.deferred || !apic_requested())
 		return;
 	note_interrupt(rdtsc());
 	user.resched = true;
@@ -312,6 +337,8 @@ void core_user_hides_interrupts(void)
 void core_idle_enter(struct vcpu *v)
 {
 	v->launched = 1;
+	if (__atomic_load_n(&shared_vcpu()->kicked, __ATOMIC_RELAXED))
+		partition_wake();
 	shared_reschedule(v->cpu);
 }
 
@@ -331,9 +358,11 @@ void core_user_window(struct vcpu *v)
 
 void core_user_entry_failed(struct vcpu *v, u64 reason)
 {
-	core_log("user partition: VM entry failed, exit reason %lx, qualification %lx", reason,
-		 vmread(VMCS_EXIT_QUALIFICATION));
-	partition_off(v->cpu, AVMM_REASON_ENTRY_FAILED);
+	core_log("user partition: VM entry of vCPU %u failed, exit reason %lx, qualification %lx",
+		 to_user_vcpu(v)->number, reason, vmread(VMCS_EXIT_QUALIFICATION));
+	partition_off_here(v, AVMM_REASON_ENTRY_FAILED);
+	if (v->cpu->dedicated)
+		dedicated_enter(v);
 }
 
 /*
@@ -344,6 +373,9 @@ void shared_forwarded(void)
 {
 	u64 now = rdtsc();
 
+	/* of a vCPU elsewhere: the message that it has sent is all */
+	if (!user.config.shared || this_cpu()->dedicated)
+		return;
 	sched_boost(&user.sched, now);
 	if (this_cpu()->current != &shared_vcpu()->vcpu)
 		return;
@@ -353,21 +385,19 @@ void shared_forwarded(void)
 	vcpu_look(shared_vcpu());
 }
 
-static void stop_or_reset(struct cpu *cpu)
-{
-	if (user.platform.reset_wanted)
-		user.page->resets_wanted++;
-	partition_off(cpu, user.platform.reset_wanted ? AVMM_REASON_RESET : AVMM_REASON_POWER_OFF);
-}
 
 /* The end of an exit of the user's vCPU that may have changed anything. */
 void core_user_enter(struct vcpu *v)
 {
 	struct user_vcpu *u = to_user_vcpu(v);
 
+	if (unlikely(v->cpu->dedicated)) {
+		dedicated_enter(v);
+		return;
+	}
 	v->launched = 1;
 	if (user.platform.off_wanted || user.platform.reset_wanted) {
-		stop_or_reset(v->cpu);
+		partition_stop(v->cpu);
 		return;
 	}
 	if (!running())
@@ -379,7 +409,7 @@ void core_user_enter(struct vcpu *v)
 	if (ide_cancelling(&user.platform.ide))
 		partition_hold(AVMM_HELD_RESET);
 	if (!vcpu_has_work(u) && !user.held) {
-		sched_sleep(&user.sched, SCHED_USER, host_time(u->next), rdtsc());
+		sched_sleep(&user.sched, SCHED_USER, vcpu_host_time(u->next), rdtsc());
 		user.resched = true;
 	}
 	if (user.resched) {

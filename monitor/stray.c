@@ -5,7 +5,8 @@
  *
  * A step begins with an EPT violation and ends with the next exit that is none: the monitor trap flag's behind the
  * instruction, or whatever came in between. So it costs as many exits as it reaches pages, and one more. The pages
- * allow execution: ones are an invalid opcode, which is then the guest's own affair.
+ * allow execution: ones are an invalid opcode, which is then the guest's own affair. The tables are those of all vCPUs:
+ * one that has business at the same addresses in this very moment finds the ones, too.
  */
 #include <ept-shadow/graft.h>
 #include <vmx/root/insn.h>
@@ -22,7 +23,7 @@
 static struct {
 	struct ept_graft graft;
 	u64 *ones;
-	bool on;
+	struct vcpu *owner;	/* whose step is on; others' accesses wait for its end, which is an exit away */
 	bool dirty;		/* the page may hold something else */
 } stray;
 
@@ -37,7 +38,7 @@ static void fill(void)
 
 s64 stray_init(struct ept *ept)
 {
-	stray.on = false;
+	stray.owner = NULL;
 	stray.ones = pool_page();
 	if (!stray.ones)
 		return -ENOMEM;
@@ -47,17 +48,31 @@ s64 stray_init(struct ept *ept)
 
 bool stray_running(void)
 {
-	return stray.on;
+	return __atomic_load_n(&stray.owner, __ATOMIC_RELAXED);
+}
+
+bool stray_stepping(const struct vcpu *v)
+{
+	return stray.owner == v;
 }
 
 void core_step_done(struct vcpu *v)
 {
-	stray.on = false;
 	user_step(v, false);
 	ept_prune(&stray.graft);
 	invept(INV_SINGLE_CONTEXT, ept_pointer(stray.graft.ept));
+	vcpu_flush_others(v);
 	if (stray.dirty)
 		fill();
+	__atomic_store_n(&stray.owner, NULL, __ATOMIC_RELEASE);
+}
+
+static bool become_owner(struct vcpu *v)
+{
+	struct vcpu *none = NULL;
+
+	return stray.owner == v ||
+	       __atomic_compare_exchange_n(&stray.owner, &none, v, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
 /* No step is possible: a fault takes its place. In the middle of a delivery that is a double fault, or a third. */
@@ -65,8 +80,7 @@ static void refuse(struct vcpu *v)
 {
 	u32 info = vmread(VMCS_VECTORING_INFO);
 
-	if (stray.on)
-		core_step_done(v);
+	core_step_done(v);
 	if (!(info & VMX_EVENT_VALID))
 		vmx_inject_gp(v);
 	else if ((info & VMX_EVENT_EXCEPTION(0xff)) == VMX_EVENT_EXCEPTION(VECTOR_DF))
@@ -78,8 +92,11 @@ static void refuse(struct vcpu *v)
 void stray_step(struct vcpu *v, u64 gpa, u64 qualification)
 {
 	struct avmm_user_stats *stats = to_user_vcpu(v)->stats;
-	bool write = qualification & ACCESS_WRITE;
+	bool write = qualification & ACCESS_WRITE, first = !stray_stepping(v);
 
+	/* the instruction runs again, until the other's is done */
+	if (!become_owner(v))
+		return;
 	stats->stray++;
 	if (stats->stray <= STRAY_REPORTS)
 		core_log("user partition: access to %lx, where nobody is, rip %lx", gpa, vmread(VMCS_GUEST_RIP));
@@ -88,8 +105,6 @@ void stray_step(struct vcpu *v, u64 gpa, u64 qualification)
 		return;
 	}
 	stray.dirty |= write;
-	if (!stray.on) {
-		stray.on = true;
+	if (first)
 		user_step(v, true);
-	}
 }

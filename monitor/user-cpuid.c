@@ -44,9 +44,8 @@ struct cpuid_row {
 
 static const struct cpuid_row rows[] = {
 	{ 0x0, ANY_SUB, { 0, ALL, ALL, ALL }, { MAX_BASIC } },
-	{ 0x1, ANY_SUB, { ALL, 0x0000ff00, LEAF1_ECX, LEAF1_EDX }, { 0, 1u << 16, LEAF1_ECX_SET, 0 } },
+	{ 0x1, ANY_SUB, { ALL, 0x0000ff00, LEAF1_ECX, LEAF1_EDX }, { 0, 0, LEAF1_ECX_SET, 0 } },
 	{ 0x2, ANY_SUB, { ALL, ALL, ALL, ALL }, { 0 } },
-	/* one thread and one core share each cache */
 	{ 0x4, ANY_SUB, { 0x000003ff, ALL, ALL, ALL }, { 0 } },
 	{ 0x6, ANY_SUB, { 0 }, { 1u << 2 } },			/* the APIC timer never stops */
 	{ 0x7, 0, { 0, LEAF7_EBX, LEAF7_ECX, LEAF7_EDX }, { 0, 1u << 1, 0, 0 } },
@@ -116,24 +115,60 @@ static u32 tsc_numerator(void)
 	return (u32)(((u64)machine.tsc_khz * TSC_DENOMINATOR + LOCAL_APIC_BUS_KHZ / 2) / LOCAL_APIC_BUS_KHZ);
 }
 
+/* Bits of an APIC ID that number the cores: the guest's vCPUs are cores of one package, without hyperthreads. */
+static u32 core_bits(void)
+{
+	u32 n = user.config.vcpus;
+
+	return n > 1 ? 32 - (u32)__builtin_clz(n - 1) : 0;
+}
+
+/* Leaf 4: one core has each cache to itself, but for the last level, which all share. */
+static void share_cache(u64 r[4])
+{
+	u32 others = (1u << core_bits()) - 1;
+
+	if (!(r[0] & 0x1f))
+		return;
+	r[0] |= (u64)others << 26;
+	if ((r[0] >> 5 & 7) == 3)
+		r[0] |= others << 14;
+}
+
+/* Leaf Bh: threads of a core, of which there is one, then cores. */
+static void topology(u32 sub, u32 id, u64 r[4])
+{
+	if (sub == 0)
+		set(r, 0, 1, 1 << 8, id);
+	else if (sub == 1)
+		set(r, core_bits(), user.config.vcpus, 1 | 2 << 8, id);
+	else
+		set(r, 0, 0, sub & 0xff, id);
+}
+
 /* What no table of bits can say. */
-static void compute(u32 leaf, u32 sub, u64 r[4])
+static void compute(const struct user_vcpu *u, u32 leaf, u32 sub, u64 r[4])
 {
 	static const char signature[] __attribute__((aligned(4))) = AVMM_SIGNATURE;
 	const u32 *words = (const u32 *)signature;
 
 	switch (leaf) {
 	case 0x1:
+		r[1] |= (u64)u->lapic.id << 24 | 1u << (core_bits() + 16);
+		if (user.config.vcpus > 1)
+			r[3] |= 1u << 28;
 		if (vmx_guest_cr4() & AVMM_CR4_OSXSAVE)
 			r[2] |= 1u << 27;
+		break;
+	case 0x4:
+		share_cache(r);
 		break;
 	case 0x7:
 		if (sub == 0 && (vmx_guest_cr4() & AVMM_CR4_PKE))
 			r[2] |= 1u << 4;
 		break;
 	case 0xb:
-		/* thread level and core level, one of each; x2APIC ID 0 */
-		set(r, 0, sub < 2, sub | (sub < 2 ? sub + 1 : 0) << 8, 0);
+		topology(sub, u->lapic.id, r);
 		break;
 	case 0xd:
 		extended_states(sub, r);
@@ -196,13 +231,13 @@ static void __attribute__((noinline)) cpuid_slow(struct vcpu *v, u32 index)
 		for (i = 0; i < 4; i++)
 			r[i] = (r[i] & row->pass[i]) | row->set[i];
 	}
-	compute(leaf, sub, r);
+	compute(to_user_vcpu(v), leaf, sub, r);
 	answer(v, r);
 	if (index >= KEPT || (VARIABLE >> index & 1))
 		return;
 	for (i = 0; i < 4; i++)
 		kept.r[index][i] = r[i];
-	kept.valid |= 1u << index;
+	__atomic_fetch_or(&kept.valid, 1u << index, __ATOMIC_RELEASE);
 }
 
 void core_user_cpuid(struct vcpu *v)

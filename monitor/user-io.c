@@ -282,7 +282,7 @@ void user_mmio(struct vcpu *v, u64 gpa, u64 qualification)
 	/* the delivery of an event, or an instruction already known for one that cannot be executed */
 	bool delivery = vmread(VMCS_VECTORING_INFO) & VMX_EVENT_VALID;
 
-	if (delivery || stray_running() || !emulate(v))
+	if (delivery || stray_stepping(v) || !emulate(v))
 		stray_step(v, gpa, qualification);
 }
 

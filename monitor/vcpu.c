@@ -5,12 +5,15 @@
 #include <vmx/root/root.h>
 #include <vmx/root/user.h>
 #include "core.h"
+#include "direct.h"
 #include "partition.h"
+
+#define USER_VPID	2	/* each CPU has translations of one vCPU only */
 
 _Static_assert(sizeof(struct user_vcpu) <= AVMM_PAGE_SIZE, "it has one page");
 
 /* From the pool, which is all zeroes. */
-s64 vcpu_create(struct user_vcpu *u, struct cpu *cpu)
+s64 vcpu_create(struct user_vcpu *u, u32 number, struct cpu *cpu)
 {
 	u32 xsave_pages = (switch_xsave_size() + AVMM_PAGE_SIZE - 1) / AVMM_PAGE_SIZE;
 	u8 *vmcs = pool_page();
@@ -21,6 +24,8 @@ s64 vcpu_create(struct user_vcpu *u, struct cpu *cpu)
 	if (!vmcs || !u->lapic_page || !u->world.xsave || !u->service_world.xsave)
 		return -ENOMEM;
 	*(u32 *)vmcs = vmx_revision();
+	u->number = number;
+	u->waits = number;	/* all but the boot CPU */
 	u->vcpu.vmcs_phys = monitor_phys(vmcs);
 	u->vcpu.cpu = cpu;
 	u->vcpu.stack = cpu->service.stack;
@@ -32,8 +37,84 @@ s64 vcpu_create(struct user_vcpu *u, struct cpu *cpu)
 	return 0;
 }
 
-/* From any CPU. */
+void vcpu_setup(struct user_vcpu *u)
+{
+	const struct avmm_partition_config *c = &user.config;
+	struct cpu *cpu = u->vcpu.cpu;
+	struct user_setup setup = {
+		.eptp = ept_pointer(&user.ept),
+		.msr_bitmap = monitor_phys(user.msr_bitmap),
+		.io_bitmap = direct_io_bitmap(),
+		.virtual_apic = monitor_phys(u->lapic_page),
+		.vpid = USER_VPID,
+		.rip = c->rip,
+		.cr3 = c->cr3,
+		.gdt_base = c->gdt_base,
+		.gdt_limit = c->gdt_limit,
+		.reset = c->rom_size && !u->number,
+		.dedicated = cpu->dedicated,
+		.yields = cpu->dedicated && c->shared,
+	};
+	u64 r[4];
+
+	u->vcpu.gpr[RSI] = c->rsi;
+	if (setup.reset) {
+		cpuid(1, 0, r);
+		u->vcpu.gpr[RDX] = (u32)r[0];		/* family, model and stepping */
+	}
+	u->timer.shift = user_timer_shift();
+	u->timing = true;
+	cpu->user = u;
+	cpu->service.world = &u->service_world;
+	switch_reset(&u->world);
+	user_msr_reset(u);
+	user_setup(&u->vcpu, &setup);
+	invept(INV_ALL_CONTEXTS, 0);
+}
+
+void vcpu_kick(struct user_vcpu *u)
+{
+	const struct cpu *cpu = u->vcpu.cpu;
+
+	if (cpu == this_cpu()) {
+		vcpu_look(u);
+		return;
+	}
+	if (__atomic_exchange_n(&u->kicked, 1, __ATOMIC_SEQ_CST))
+		return;
+	if (cpu->dedicated)
+		apic_send_nmi(cpu->apic_id);
+	else if (cpu->kick_vector)
+		apic_send_ipi(cpu->apic_id, cpu->kick_vector);
+}
+
 void vcpu_want(struct user_vcpu *u, u32 wanted)
 {
 	__atomic_fetch_or(&u->wanted, wanted, __ATOMIC_SEQ_CST);
+	vcpu_kick(u);
+}
+
+void vcpu_flush_others(const struct vcpu *v)
+{
+	u32 i;
+
+	for (i = 0; i < user.config.vcpus; i++) {
+		struct user_vcpu *u = user.vcpu[i];
+
+		if (&u->vcpu == v)
+			continue;
+		__atomic_store_n(&u->flush, 1, __ATOMIC_SEQ_CST);
+		vcpu_kick(u);
+	}
+}
+
+void vcpu_kicked(struct user_vcpu *u)
+{
+	__atomic_exchange_n(&u->kicked, 0, __ATOMIC_SEQ_CST);
+	if (__atomic_exchange_n(&u->flush, 0, __ATOMIC_SEQ_CST))
+		invept(INV_SINGLE_CONTEXT, ept_pointer(&user.ept));
+	/* others may have moved a device's deadline, or the 8259's line */
+	if (!u->number)
+		lapic_set_lint(&u->lapic, 0, user.platform.lint0);
+	platform_lapic_touched(u, partition_now());
 }

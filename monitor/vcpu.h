@@ -6,6 +6,11 @@
 #include <vmx/root/user.h>
 #include "partition.h"
 
+static inline u64 vcpu_host_time(u64 guest)
+{
+	return guest == CLOCK_NEVER ? SCHED_NEVER : guest - user.time_offset;
+}
+
 /* Can the halted vCPU go on? Devices are up to date. */
 static inline bool vcpu_has_work(struct user_vcpu *u)
 {
@@ -31,6 +36,8 @@ static inline void inject_nmi(struct user_vcpu *u)
 
 	if (can) {
 		__atomic_fetch_and(&u->wanted, ~WANTED_NMI, __ATOMIC_SEQ_CST);
+		if (u->vcpu.cpu->dedicated)
+			user_wake();
 		user_inject_nmi();
 		u->stats->injected++;
 	}
@@ -49,6 +56,8 @@ static inline void vcpu_inject(struct user_vcpu *u)
 		int vector = platform_take(u);
 
 		if (vector != LAPIC_NONE) {
+			if (u->vcpu.cpu->dedicated)
+				user_wake();
 			user_inject_interrupt((u8)vector);
 			u->stats->injected++;
 		}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The mapping window: the monitor has no direct map. A CPU reaches a partition's memory one page at a time, through an
- * entry of its own. Entries behind those of the CPUs are the shared CPU's, and stay until they are dropped.
+ * entry of its own. Entries behind those of the CPUs are used by one CPU each, and stay until they are dropped.
  */
 #include <vmx/root/insn.h>
 #include "core.h"

@@ -227,7 +227,8 @@ static bool set_cpus(struct config *config, enum config_key key, const char *val
 
 static bool set_shared(struct config *config, enum config_key key, const char *value)
 {
-	static const char *const names[] = { [SHARED_AUTO] = "auto", [SHARED_YES] = "yes", [SHARED_NO] = "no" };
+	static const char *const names[] = { [AVMM_SHARED_AUTO] = "auto", [AVMM_SHARED_YES] = "yes",
+					     [AVMM_SHARED_NO] = "no" };
 	u32 i;
 
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -657,7 +658,5 @@ bool config_finish(struct config *config)
 {
 	if (!config->from[KEY_MEMORY])
 		return refuse(config, FROM_NOWHERE, "`memory` is missing");
-	if (config->shared == SHARED_NO)
-		return refuse_value(config, KEY_SHARED, "CPUs of its own are not supported yet");
 	return finish_boot(config) && finish_shares(config) && finish_disks(config) && finish_devices(config);
 }

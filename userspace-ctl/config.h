@@ -27,8 +27,6 @@ enum config_key {
 
 enum config_disk_key { DISK_BUS, DISK_BACKING, DISK_CDROM, DISK_READONLY, DISK_OVERLAY, DISK_OVERLAY_SIZE, CONFIG_DISK_KEYS };
 
-enum config_shared { SHARED_AUTO, SHARED_YES, SHARED_NO };
-
 /* Where a value comes from: a line of the file, or one of these. */
 #define FROM_NOWHERE	0
 #define FROM_OPTION	(-1)
@@ -58,7 +56,7 @@ struct config {
 	u64 memory;			/* bytes */
 	u64 reserve;			/* bytes; 0: the module's default */
 	u32 cpus;
-	enum config_shared shared;
+	u32 shared;			/* enum avmm_shared */
 	u32 on_triple_fault;		/* enum avmm_partition_policy */
 	u32 user;			/* permille, like the following */
 	u32 service;

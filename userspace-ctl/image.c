@@ -18,7 +18,6 @@
 
 #define KERNEL_MAX	(1ll << 30)
 #define PHYS_BITS_LEAF	0x80000008u
-#define IOAPIC_ID	1		/* in the monitor's I/O APIC */
 #define PM_BASE_UEFI	0xb000		/* where OVMF puts PIIX4's power management block */
 
 static int open_file(const char *name, u64 *size)
@@ -102,7 +101,7 @@ static int plan(struct image *image, const struct config *config)
 	image->request.cmdline = config->text[KEY_CMDLINE] ? config->text[KEY_CMDLINE] : "";
 	image->request.acpi = (struct acpi_config){
 		.vcpus = config->cpus, .memory = config->memory, .phys_bits = phys_bits(),
-		.pm_base = AVMM_PM_BASE, .ioapic_id = IOAPIC_ID,
+		.pm_base = AVMM_PM_BASE, .ioapic_id = avmm_ioapic_id(config->cpus),
 	};
 	if (boot_plan(&image->request, &image->layout))
 		return EXIT_DONE;
@@ -113,7 +112,8 @@ static int open_firmware(struct image *image, const struct config *config)
 {
 	const char *name = config->text[KEY_FIRMWARE];
 	struct firmware_machine machine = {
-		.memory = config->memory, .vcpus = config->cpus, .phys_bits = phys_bits(), .ioapic_id = IOAPIC_ID,
+		.memory = config->memory, .vcpus = config->cpus, .phys_bits = phys_bits(),
+		.ioapic_id = avmm_ioapic_id(config->cpus),
 	};
 	u64 size = 0;
 	int ret = read_file(name, "firmware", AVMM_ROM_MAX, &image->firmware, &size);

@@ -34,6 +34,7 @@ static struct nla_policy policy[AVMM_ATTR_MAX + 1] = {
 	[AVMM_ATTR_PARTITION_MEMORY] = { .type = NLA_U64 },
 	[AVMM_ATTR_MEMORY_RESERVE] = { .type = NLA_U64 },
 	[AVMM_ATTR_VCPUS] = { .type = NLA_U32 },
+	[AVMM_ATTR_SHARED] = { .type = NLA_U32 },
 	[AVMM_ATTR_SERVICE_SHARE] = { .type = NLA_U32 },
 	[AVMM_ATTR_CAP_SERVICE] = { .type = NLA_U32 },
 	[AVMM_ATTR_CAP_USER] = { .type = NLA_U32 },
@@ -197,6 +198,7 @@ static int parse_partition_entry(struct nlattr *entry, struct partition_status *
 	partition->resets = u32_or_0(attrs[AVMM_ATTR_PARTITION_RESETS]);
 	partition->memory = u64_or_0(attrs[AVMM_ATTR_PARTITION_MEMORY]);
 	partition->vcpus = u32_or_0(attrs[AVMM_ATTR_VCPUS]);
+	partition->shared = u32_or_0(attrs[AVMM_ATTR_SHARED]);
 	partition->service_share = u32_or_0(attrs[AVMM_ATTR_SERVICE_SHARE]);
 	partition->cap_service = u32_or_0(attrs[AVMM_ATTR_CAP_SERVICE]);
 	partition->cap_user = u32_or_0(attrs[AVMM_ATTR_CAP_USER]);
@@ -259,6 +261,8 @@ int parse_stats(struct nlmsghdr *header, struct machine_stats *stats)
 	memset(cpu, 0, sizeof(*cpu));
 	cpu->present = true;
 	parse_counters(attrs[AVMM_ATTR_COUNTERS], cpu->counters, AVMM_COUNTERS);
+	if (attrs[AVMM_ATTR_USER_EXITS] && parse_exits(attrs[AVMM_ATTR_USER_EXITS], cpu->user_exits))
+		return -EINVAL;
 	return attrs[AVMM_ATTR_EXITS] ? parse_exits(attrs[AVMM_ATTR_EXITS], cpu->exits) : 0;
 }
 

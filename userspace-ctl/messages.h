@@ -40,6 +40,7 @@ struct partition_status {
 	u32 resets;
 	u64 memory;
 	u32 vcpus;
+	u32 shared;		/* enum avmm_shared */
 	u32 service_share;		/* permille, as the caps */
 	u32 cap_service;
 	u32 cap_user;
@@ -81,6 +82,7 @@ struct cpu_stats {
 	bool present;
 	u64 exits[AVMM_EXIT_REASONS];
 	u64 counters[AVMM_COUNTERS];
+	u64 user_exits[AVMM_EXIT_REASONS];	/* of the user's vCPU there */
 };
 
 /* By Linux's CPU number. */

@@ -49,6 +49,7 @@ static const char *const cpu_states[] = {
 	[AVMM_CPU_NATIVE] = "native",
 	[AVMM_CPU_SERVICE] = "service",
 	[AVMM_CPU_WAIT_SIPI] = "wait-sipi",
+	[AVMM_CPU_USER] = "user",
 	[AVMM_CPU_DEAD] = "dead",
 };
 

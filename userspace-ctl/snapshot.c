@@ -44,6 +44,7 @@ void snapshot_subtract(const struct snapshot *before, struct snapshot *after)
 
 		subtract(old->exits, new->exits, AVMM_EXIT_REASONS);
 		subtract(old->counters, new->counters, AVMM_COUNTERS);
+		subtract(old->user_exits, new->user_exits, AVMM_EXIT_REASONS);
 	}
 	subtract(old_user->exits, user->exits, AVMM_EXIT_REASONS);
 	subtract(old_user->counters, user->counters, AVMM_PARTITION_COUNTERS);

@@ -24,6 +24,7 @@ static struct json_object *cpu_json(u32 number, const struct cpu_stats *cpu)
 	json_object_object_add(object, "cpu", json_object_new_uint64(number));
 	json_object_object_add(object, "exits", exits_json(cpu->exits, AVMM_EXIT_REASONS));
 	json_object_object_add(object, "counters", counters_json(cpu->counters, AVMM_COUNTERS, counter_name));
+	json_object_object_add(object, "user_exits", exits_json(cpu->user_exits, AVMM_EXIT_REASONS));
 	return object;
 }
 
@@ -111,7 +112,22 @@ static void show_text(const struct machine_stats *stats)
 		show_row(stats, i, present <= COLUMNS_MAX);
 }
 
-static void show_user(const struct partition_status *user)
+/* Where the user's vCPUs run, and how often they exit there. */
+static void show_user_cpus(const struct machine_stats *stats)
+{
+	u32 i, reason;
+
+	for (i = 0; i < AVMM_MAX_CPUS; i++) {
+		u64 sum = 0;
+
+		for (reason = 0; reason < AVMM_EXIT_REASONS; reason++)
+			sum += stats->cpu[i].user_exits[reason];
+		if (sum)
+			printf("all exits on CPU %-25" PRIu32 " %14" PRIu64 "\n", i, sum);
+	}
+}
+
+static void show_user(const struct machine_stats *stats, const struct partition_status *user)
 {
 	char buf[32];
 	u32 i;
@@ -127,6 +143,7 @@ static void show_user(const struct partition_status *user)
 		if (user->counters[i])
 			printf("%-42s %14" PRIu64 "\n", partition_counter_text(i), user->counters[i]);
 	}
+	show_user_cpus(stats);
 }
 
 static int read_stats(const struct choice *choice, struct snapshot *stats)
@@ -210,7 +227,7 @@ int stats_run(const struct command *self, int argc, char **argv)
 		show_json(&stats, &all.user, &choice);
 	} else {
 		show_text(&stats);
-		show_user(&all.user);
+		show_user(&all.machine, &all.user);
 	}
 	return EXIT_DONE;
 }

@@ -52,12 +52,17 @@ static double percent(u32 permille)
 	return permille / 10.0;
 }
 
-static struct json_object *user_json(const struct partition_status *user)
+static struct json_object *user_json(const struct machine_status *status, const struct partition_status *user)
 {
 	struct json_object *object = json_object_new_object(), *cpus = json_object_new_array();
+	u32 i;
 
-	/* The user partition's CPU is the shared one. */
-	json_object_array_add(cpus, json_object_new_uint64(0));
+	if (user->shared != AVMM_SHARED_NO)
+		json_object_array_add(cpus, json_object_new_uint64(AVMM_SHARED_CPU));
+	for (i = 0; i < status->ncpus; i++) {
+		if (status->cpu[i].state == AVMM_CPU_USER)
+			json_object_array_add(cpus, json_object_new_uint64(status->cpu[i].cpu));
+	}
 	json_object_object_add(object, "name", json_object_new_string("user"));
 	json_object_object_add(object, "cpus", cpus);
 	json_object_object_add(object, "state", json_object_new_string(partition_state_name(user->state)));
@@ -104,7 +109,7 @@ static struct json_object *partitions_json(const struct machine_status *status)
 	}
 	json_object_array_add(list, service);
 	if (status->partition.state != AVMM_PARTITION_NONE)
-		json_object_array_add(list, user_json(&status->partition));
+		json_object_array_add(list, user_json(status, &status->partition));
 	return list;
 }
 

@@ -26,6 +26,9 @@ enum avmm_hypercall {
 	AVMM_HC_PARTITION_FREEZE = 0x41560018,	/* RBX: 1 freeze, 0 thaw: as a pause, and independent of it */
 	AVMM_HC_DISK		= 0x41560019,	/* RBX: enum avmm_disk_call */
 
+	AVMM_HC_PARTITION_LOOK	= 0x4156001a,	/* what the interrupt of KICK_VECTOR asks for */
+	AVMM_HC_KICK_VECTOR	= 0x4156001b,	/* RBX: vector by which other CPUs call the shared one, 0: none */
+
 	/* direct-access devices, avmm/device.h */
 	AVMM_HC_PARTITION_DEVICE = 0x41560020,	/* RBX: physical address of struct avmm_device; before the start */
 	AVMM_HC_DEVICE_INTERRUPT = 0x41560021,	/* RBX: the device's number; its line is up, and masked at the machine */

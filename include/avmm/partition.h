@@ -14,7 +14,8 @@
 #include <avmm/device.h>
 #include <avmm/types.h>
 
-#define AVMM_MAX_VCPUS		1	/* vCPUs on dedicated CPUs come later */
+#define AVMM_SHARED_CPU		0	/* that both partitions run on, by Linux's number */
+#define AVMM_MAX_VCPUS		64
 #define AVMM_PCI_HOLE		0xc0000000ull	/* RAM ends here below 4 GiB, the rest goes on at 4 GiB */
 #define AVMM_RAM_LIST		512	/* blocks per page of AVMM_HC_PARTITION_RAM */
 #define AVMM_PM_BASE		0x600	/* PM I/O block, direct boot */
@@ -27,6 +28,7 @@ struct avmm_partition_config {
 	u64 ram_size;		/* bytes, a multiple of AVMM_BLOCK_SIZE */
 	u64 epoch;		/* what the partition's clock shows at the start, seconds since 1970 */
 	u32 vcpus;
+	u32 shared;		/* vCPU 0 runs on the shared CPU; all others have CPUs of their own */
 	u32 service_share;	/* permille of the machine */
 	u32 cap_service;	/* permille of the shared CPU, 1000: none */
 	u32 cap_user;
@@ -53,9 +55,21 @@ struct avmm_partition_config {
 
 	u32 disks;		/* 1: the page of the disguised disk is filled in, its back half waits for commands */
 	u32 pad;
+
+	/* Linux's numbers of the CPUs that it has given up, a vCPU each; that of vCPU 0 means nothing if it is shared */
+	u32 cpu[AVMM_MAX_VCPUS];
 };
 
 #define AVMM_FW_CFG_MAX		AVMM_BLOCK_SIZE
+
+/* The I/O APIC's ID is one that no local APIC has, as long as there is one. */
+static inline u32 avmm_ioapic_id(u32 vcpus)
+{
+	return vcpus < 15 ? vcpus : 0;
+}
+
+/* Does one of the vCPUs run on the shared CPU? */
+enum avmm_shared { AVMM_SHARED_AUTO, AVMM_SHARED_YES, AVMM_SHARED_NO };
 
 enum avmm_partition_policy { AVMM_POLICY_STOP, AVMM_POLICY_RESET };
 

@@ -47,6 +47,7 @@ enum avmm_cpu_state {
 	AVMM_CPU_SERVICE,		/* runs the service partition above the monitor */
 	AVMM_CPU_WAIT_SIPI,		/* service CPU between INIT and SIPI */
 	AVMM_CPU_DEAD,			/* stopped after a monitor fault; the log has the report */
+	AVMM_CPU_USER,			/* the user partition's alone */
 };
 
 /* What the user partition's vCPU on this CPU did since the partition began. */

@@ -25,8 +25,8 @@ enum avmm_genl_cmd {
 	 * where one is named, and fail with ENOENT without a partition, with EBUSY in a state that does not allow them.
 	 */
 	AVMM_CMD_GET_PARTITION,		/* reply: PARTITION, TSC */
-	AVMM_CMD_PARTITION_CREATE,	/* PARTITION_MEMORY, SERVICE_SHARE; optional: VCPUS, CAP_SERVICE, CAP_USER,
-					   ON_TRIPLE_FAULT, MEMORY_RESERVE, ROM_SIZE. EEXIST, ENOMEM, ERANGE. State:
+	AVMM_CMD_PARTITION_CREATE,	/* PARTITION_MEMORY, SERVICE_SHARE; optional: VCPUS, SHARED, CAP_SERVICE,
+					   CAP_USER, ON_TRIPLE_FAULT, MEMORY_RESERVE, ROM_SIZE. EEXIST, ENOMEM, ERANGE. State:
 					   CREATED */
 	AVMM_CMD_PARTITION_START,	/* RIP, RSI, CR3, GDT_BASE, GDT_LIMIT, EPOCH; with firmware, where all but EPOCH mean
 					   nothing, also FW_CFG_SIZE. From CREATED to RUNNING */
@@ -136,6 +136,9 @@ enum avmm_genl_attr {
 	AVMM_ATTR_DEVICE_GUEST,		/* u32: device << 3 | function on the guest's bus 0 */
 	AVMM_ATTR_DEVICE_LIVE,		/* u32: 1 while a partition runs with it */
 	AVMM_ATTR_DEVICE_COUNTERS,	/* binary: array of u32, by enum avmm_device_counter; may be longer */
+
+	AVMM_ATTR_SHARED,		/* u32: enum avmm_shared; default auto; in replies yes or no, once started */
+	AVMM_ATTR_USER_EXITS,		/* binary: as EXITS, of the user's vCPU on this CPU (in GET_STATS) */
 	__AVMM_ATTR_MAX,
 };
 #define AVMM_ATTR_MAX (__AVMM_ATTR_MAX - 1)

@@ -50,7 +50,7 @@ static void everything_is_read(void **state)
 	assert_int_equal(config.memory, 512ull << 20);
 	assert_int_equal(config.reserve, 64ull << 20);
 	assert_int_equal(config.cpus, 1);
-	assert_int_equal(config.shared, SHARED_YES);
+	assert_int_equal(config.shared, AVMM_SHARED_YES);
 	assert_int_equal(config.on_triple_fault, AVMM_POLICY_RESET);
 	assert_int_equal(config.user, 875);
 	assert_int_equal(config.service, 125);
@@ -82,7 +82,7 @@ static void defaults_hold(void **state)
 	assert_int_equal(config.memory, 4ull << 30);
 	assert_int_equal(config.reserve, 0);
 	assert_int_equal(config.cpus, 1);
-	assert_int_equal(config.shared, SHARED_AUTO);
+	assert_int_equal(config.shared, AVMM_SHARED_AUTO);
 	assert_int_equal(config.on_triple_fault, AVMM_POLICY_STOP);
 	assert_int_equal(config.user, 900);
 	assert_int_equal(config.service, 100);
@@ -180,9 +180,8 @@ static const struct {
 	{ "[partition]\nmemory = 5M\n", "user.ini:2: memory = 5M: a multiple of 2M" },
 	{ "[partition]\ncpus = 0\n", "user.ini:2: cpus = 0: a number of CPUs is expected" },
 	{ "[partition]\ncpus = all\n", "user.ini:2: cpus = all: a number of CPUs is expected" },
-	{ "[partition]\ncpus = 2\n", "user.ini:2: cpus = 2: this version can give 1 at most" },
+	{ "[partition]\ncpus = 65\n", "user.ini:2: cpus = 65: this version can give 64 at most" },
 	{ "[partition]\nshared = maybe\n", "user.ini:2: shared = maybe: auto, yes or no" },
-	{ "[partition]\nmemory=4M\nshared = no\n", "user.ini:3: shared = no: CPUs of its own are not supported yet" },
 	{ "[partition]\non_triple_fault = halt\n", "user.ini:2: on_triple_fault = halt: stop or reset" },
 	{ "[partition]\nmemory=4M\nkernel =\n", "user.ini:3: kernel = : a file is expected" },
 	{ "[partition]\nmemory=4M\nkernel = /no/file\n", "user.ini:3: kernel = /no/file: No such file or directory" },

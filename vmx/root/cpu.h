@@ -51,11 +51,13 @@ struct cpu {
 	struct avmm_msr_entry *msr_store;	/* hardware stores the guest's values here at exits */
 	u32 msr_count;
 	u32 message_vector;	/* 0: none */
+	u32 kick_vector;	/* of the shared CPU; 0: none */
 	struct avmm_cpu_stats *stats;	/* shared page */
 	struct avmm_leave *leave;	/* the same address as in Linux */
 	u64 leave_entry;
 	struct vcpu service;
 	void *user;		/* the core's: the user's vCPU that this CPU runs */
+	volatile u32 dedicated;	/* the user's alone; set by the shared CPU, cleared by this one */
 	u64 gdt[16];
 	u8 tss[104];
 	u64 stack_low;		/* of the ordinary stack, for backtraces */

@@ -95,11 +95,24 @@ static void set_window(struct cpu *cpu)
 	vmx_write_proc_controls(cpu, vmread(VMCS_PROC_CONTROLS) & ~(u64)VMX_PROC_NMI_WINDOW);
 }
 
+/* NMIs are not passed on: each was to make this CPU look. One that comes later than this makes it look again. */
+void vmx_drop_nmis(struct cpu *cpu)
+{
+	cpu->event.nmi = 0;
+	set_window(cpu);
+}
+
 /* Gives the guest what it can take now; asks for an exit when it can take the rest. Off the fast path. */
 void vmx_deliver_events(struct cpu *cpu)
 {
 	u32 activity = vmread(VMCS_GUEST_ACTIVITY);
 
+	/* an NMI there is the core's: Linux has given this CPU up */
+	if (cpu->dedicated) {
+		vmx_drop_nmis(cpu);
+		core_dedicated(cpu);
+		return;
+	}
 	/* INIT has dropped what was pending; nothing can be injected into a CPU that waits for SIPI */
 	if (activity == VMX_ACTIVITY_WAIT_SIPI) {
 		cpu->event.nmi = 0;

@@ -39,6 +39,7 @@ void vmx_pass_exception(struct vcpu *v);
 void vmx_root_nmi(struct cpu *cpu);
 void vmx_root_mc(struct cpu *cpu);
 void vmx_deliver_events(struct cpu *cpu);
+void vmx_drop_nmis(struct cpu *cpu);
 void vmx_recheck_events(struct cpu *cpu);
 void vmx_write_proc_controls(struct cpu *cpu, u64 controls);
 void vmx_exit_nmi_window(struct vcpu *v);
@@ -51,6 +52,8 @@ void vmx_exit_xsetbv(struct vcpu *v);
 /* startup.c: INIT and SIPI of a service CPU. */
 void vmx_exit_init(struct vcpu *v);
 void vmx_exit_sipi(struct vcpu *v);
+/* Registers as after INIT, of the current VMCS, and where to begin. */
+void vmx_start_at(struct vcpu *v, u64 cs_sel, u64 cs_base, u64 rip);
 
 /* leave.c: this CPU goes back to the bare machine, with RAX = result. Does not return. */
 void vmx_leave(struct cpu *cpu, u64 result) __attribute__((noreturn));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * INIT and SIPI of a service CPU: Linux takes a CPU down and up again while the monitor stays below. SIPI is lost in
- * root operation, and Linux may send it right behind INIT. So the INIT exit makes the CPU wait for it and nothing else:
- * the guest executes no instruction before SIPI exits, and the registers get their values then.
+ * INIT and SIPI, first of all of a service CPU: Linux takes a CPU down and up again while the monitor stays below. SIPI is
+ * lost in root operation, and Linux may send it right behind INIT. So the INIT exit makes the CPU wait for it and nothing
+ * else: the guest executes no instruction before SIPI exits, and the registers get their values then.
  */
 #include <avmm/x86.h>
 #include <vmx/root/insn.h>
@@ -62,7 +62,7 @@ static void reset_registers(struct vcpu *v)
 	/* the guest sees NE set, which the manual has clear: its next write of CR0 then needs no exit */
 	vmwrite(VMCS_CR0_SHADOW, cr0);
 	vmwrite(VMCS_GUEST_CR3, 0);
-	vmwrite(VMCS_GUEST_CR4, AVMM_CR4_VMXE);
+	vmwrite(VMCS_GUEST_CR4, AVMM_CR4_VMXE | (v->service ? 0 : AVMM_CR4_MCE));
 	vmwrite(VMCS_CR4_SHADOW, 0);
 	vmwrite(VMCS_GUEST_EFER, 0);
 	vmwrite(VMCS_ENTRY_CONTROLS, vmread(VMCS_ENTRY_CONTROLS) & ~(u64)VMX_ENTRY_IA32E_GUEST);
@@ -74,7 +74,7 @@ static void reset_registers(struct vcpu *v)
 	vmwrite(VMCS_ENTRY_INTR_INFO, 0);
 }
 
-static void start_at(struct vcpu *v, u64 cs_sel, u64 cs_base, u64 rip)
+void vmx_start_at(struct vcpu *v, u64 cs_sel, u64 cs_base, u64 rip)
 {
 	reset_segments();
 	reset_registers(v);
@@ -84,6 +84,11 @@ static void start_at(struct vcpu *v, u64 cs_sel, u64 cs_base, u64 rip)
 	vmwrite(VMCS_GUEST_CS_BASE, cs_base);
 	vmwrite(VMCS_GUEST_RIP, rip);
 	vmwrite(VMCS_GUEST_ACTIVITY, VMX_ACTIVITY_ACTIVE);
+}
+
+static void start_service(struct vcpu *v, u64 cs_sel, u64 cs_base, u64 rip)
+{
+	vmx_start_at(v, cs_sel, cs_base, rip);
 	v->cpu->stats->state = AVMM_CPU_SERVICE;
 }
 
@@ -94,7 +99,7 @@ static void start_at(struct vcpu *v, u64 cs_sel, u64 cs_base, u64 rip)
 void vmx_exit_init(struct vcpu *v)
 {
 	if (rdmsr(AVMM_MSR_APIC_BASE) & APIC_BASE_BSP) {
-		start_at(v, RESET_CS_SEL, RESET_CS_BASE, RESET_IP);
+		start_service(v, RESET_CS_SEL, RESET_CS_BASE, RESET_IP);
 		return;
 	}
 	vmwrite(VMCS_GUEST_ACTIVITY, VMX_ACTIVITY_WAIT_SIPI);
@@ -107,5 +112,5 @@ void vmx_exit_sipi(struct vcpu *v)
 {
 	u64 vector = vmread(VMCS_EXIT_QUALIFICATION) & 0xff;
 
-	start_at(v, vector << 8, vector << 12, 0);
+	start_service(v, vector << 8, vector << 12, 0);
 }

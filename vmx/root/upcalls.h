@@ -31,6 +31,9 @@ void core_triple_fault(struct vcpu *v);
 /* The service has nothing to do on the shared CPU; may_wake: a store may wake it, which nobody sees. */
 void core_service_idle(struct vcpu *v, bool may_wake);
 
+/* An NMI has come to a CPU that the service has given up; its VMCS is loaded. */
+void core_dedicated(struct cpu *cpu);
+
 /* The VMX-preemption timer of this CPU ran out. */
 void core_timer(struct vcpu *v);
 
@@ -46,6 +49,8 @@ void core_service_wanted(struct vcpu *v);
 void core_service_now(struct vcpu *v);
 void core_user_halt(struct vcpu *v);
 void core_user_window(struct vcpu *v);
+/* … it spins on PAUSE, perhaps for another vCPU. */
+void core_user_spins(struct vcpu *v);
 
 /* Of a user's vCPU: an access of a port. No bit of the result is set above the size; of value, those count. */
 u64 core_in(struct vcpu *v, u32 port, u32 size);

@@ -112,6 +112,11 @@ static void take_init(struct vcpu *v)
 
 static void user_init(struct vcpu *v)
 {
+	/* of a CPU that the service has given up, and must not start */
+	if (v->cpu->dedicated) {
+		core_user_enter(v);
+		return;
+	}
 	core_service_wanted(v);
 	core_user_enter(v);
 	take_init(v);
@@ -151,6 +156,7 @@ USER(exit_nothing)
 RESUME(vmx_exit_ept_violation)
 USER(core_timer)
 RESUME(vmx_exit_xsetbv)
+RESUME(core_user_spins)
 USER(vmx_exit_unknown)
 
 void (*const vmx_user_exits[EXIT_ROWS])(struct vcpu *v) = {
@@ -183,6 +189,7 @@ void (*const vmx_user_exits[EXIT_ROWS])(struct vcpu *v) = {
 	[VMX_REASON_WRMSR]		= resume_vmx_exit_wrmsr,
 	[VMX_REASON_MWAIT]		= user_vmx_inject_ud,
 	[VMX_REASON_MONITOR]		= user_vmx_inject_ud,
+	[VMX_REASON_PAUSE]		= resume_core_user_spins,
 	[VMX_REASON_TPR_BELOW]		= user_exit_nothing,
 	[VMX_REASON_EPT_VIOLATION]	= resume_vmx_exit_ept_violation,
 	[VMX_REASON_EPT_MISCONFIG]	= vmx_exit_ept_misconfig,

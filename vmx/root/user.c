@@ -29,6 +29,10 @@
  * that has it clear, or a machine check would shut the machine down.
  */
 #define CR4_USERS	0x770ffful
+/* TSC ticks: two PAUSEs of a loop are not farther apart, and a loop that runs for so long is one that waits. */
+#define PLE_GAP		128
+#define PLE_WINDOW	4096
+#define PLE_WINDOW_MAX	(1u << 22)
 #define PAT_RESET	0x0007040600070406ull
 #define RESET_DR7	0x400
 #define RESET_SEL	0xf000
@@ -164,11 +168,18 @@ static void write_registers(const struct user_setup *s)
 
 static void write_controls(const struct vcpu *v, const struct user_setup *s)
 {
+	u32 proc = (s->dedicated ? WANT_PROC & ~VMX_PROC_HLT : WANT_PROC) | (s->io_bitmap ? VMX_PROC_IO_BITMAPS : 0);
+
 	vmwrite(VMCS_PIN_CONTROLS, adjust(MSR_VMX_TRUE_PIN, WANT_PIN));
-	vmwrite(VMCS_PROC_CONTROLS, adjust(MSR_VMX_TRUE_PIN + 1, WANT_PROC | (s->io_bitmap ? VMX_PROC_IO_BITMAPS : 0)));
+	vmwrite(VMCS_PROC_CONTROLS, adjust(MSR_VMX_TRUE_PIN + 1, proc));
 	vmwrite(VMCS_IO_BITMAP_A, s->io_bitmap);
 	vmwrite(VMCS_IO_BITMAP_B, s->io_bitmap ? s->io_bitmap + AVMM_PAGE_SIZE : 0);
 	vmwrite(VMCS_PROC_CONTROLS2, adjust(MSR_VMX_PROC2, WANT_PROC2 | LIKE_PROC2));
+	if (s->yields && allowed(MSR_VMX_PROC2, VMX_PROC2_PAUSE_LOOP)) {
+		vmwrite(VMCS_PROC_CONTROLS2, vmread(VMCS_PROC_CONTROLS2) | VMX_PROC2_PAUSE_LOOP);
+		vmwrite(VMCS_PLE_GAP, PLE_GAP);
+		vmwrite(VMCS_PLE_WINDOW, PLE_WINDOW);
+	}
 	vmwrite(VMCS_EXCEPTION_BITMAP, WANT_EXCEPTIONS);
 	vmwrite(VMCS_EPTP, s->eptp);
 	vmwrite(VMCS_VPID, s->vpid);
@@ -290,6 +301,29 @@ void user_set_tpr_threshold(u32 class)
 void user_set_tsc_offset(u64 offset)
 {
 	vmwrite(VMCS_TSC_OFFSET, offset);
+}
+
+void user_spin_longer(bool longer)
+{
+	u64 window = vmread(VMCS_PLE_WINDOW);
+
+	if (longer && window < PLE_WINDOW_MAX)
+		vmwrite(VMCS_PLE_WINDOW, window * 2);
+	else if (!longer && window != PLE_WINDOW)
+		vmwrite(VMCS_PLE_WINDOW, PLE_WINDOW);
+}
+
+void user_want_timer(bool on)
+{
+	u64 pin = vmread(VMCS_PIN_CONTROLS);
+
+	vmwrite(VMCS_PIN_CONTROLS, on ? pin | VMX_PIN_PREEMPTION_TIMER : pin & ~(u64)VMX_PIN_PREEMPTION_TIMER);
+}
+
+void user_wake(void)
+{
+	if (vmread(VMCS_GUEST_ACTIVITY) != VMX_ACTIVITY_ACTIVE)
+		vmwrite(VMCS_GUEST_ACTIVITY, VMX_ACTIVITY_ACTIVE);
 }
 
 u32 user_timer_shift(void)

@@ -19,6 +19,8 @@ struct user_setup {
 	u64 gdt_base;
 	u64 gdt_limit;
 	bool idle;		/* never runs: waits in HLT for interrupts, NMIs and the timer */
+	bool yields;		/* it exits when it spins on PAUSE, where the CPU can tell */
+	bool dedicated;		/* HLT does not exit: the CPU is the vCPU's own */
 };
 
 /* The name of the first control that this CPU lacks for a user partition, NULL: none. */
@@ -67,6 +69,13 @@ static inline void user_continue_timer(const struct user_timer *timer, u64 now)
 {
 	vmwrite(VMCS_PREEMPTION_TIMER, timer->end - (now >> timer->shift));
 }
+
+/* The guest spins, and to no avail: rarer from now on; or as at first. */
+void user_spin_longer(bool longer);
+/* Does the timer count? */
+void user_want_timer(bool on);
+/* The guest is about to get an event: it halts no more. */
+void user_wake(void);
 
 /* Of the current VMCS, which is the service's: do HLT, MWAIT and the timer exit? */
 void service_share(bool on);

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Dedicated CPUs: whole CPUs for the user partition, taken from the service and given back.
+
+The emulator calls its CPUs hyperthreads of one core, which AVMM would not divide: split_cores=1.
+"""
+
+import json
+import re
+
+import pytest
+
+from lab import avmm, guest_image, kernel_log, user
+from lab.load import Load
+
+
+@pytest.fixture
+def m(lab):
+    return lab(extra=(guest_image.build(),))
+
+
+@pytest.fixture
+def launched(m):
+    """AVMM without a user partition before and after, all CPUs back; the service's log gets no warning."""
+    m.run('grep -q "^avmm " /proc/modules || insmod /root/avmm.ko split_cores=1')
+    before = kernel_log.warnings(m)
+    yield
+    if m.broken or not m.emulator.alive():
+        return
+    m.run('avmmctl stop --force --timeout 0 2>/dev/null', check=False)
+    assert int(m.out('nproc')) == m.shape.cpus
+    assert kernel_log.new_warnings(m, before) == []
+
+
+def start(m, kernel, cpus, shared='no', share=90, memory='8M', more='', initrd=None, cmdline=None):
+    text = user.ini(memory=memory, user=share, kernel=f'/root/{kernel}', initrd=initrd, cmdline=cmdline,
+                    more=f'cpus = {cpus}\nshared = {shared}\n{more}')
+    m.write_file(user.INI, text)
+    m.run(f'avmmctl start {user.INI}', timeout=120)
+
+
+def refused(m, **more):
+    with pytest.raises(Exception) as e:
+        start(m, 'spin', **more)
+    return str(e.value)
+
+
+def start_guest(m, cases, cpus, shared='no'):
+    """tests/guest with CASES."""
+    start(m, '../guest/guest.bin', cpus, shared, memory='16M', cmdline=f'run={",".join(cases)} cpus={cpus}')
+
+
+def wait_ready(m):
+    """Until a case that does not end says that it is there."""
+    m.run('until avmmctl console --dump | grep -q ready; do sleep 0.02; done', timeout=120)
+
+
+def user_exits(m, seconds):
+    """Exits of the user's vCPUs within SECONDS: {CPU: {reason: count}}."""
+    stats = json.loads(m.out(f'avmmctl stats --json --interval {seconds}', timeout=60 + 30 * seconds))
+    return {c['cpu']: c['user_exits'] for c in stats['cpus']}
+
+
+class Dedicated:
+    """Guests of a few instructions, and tests/guest, on all CPUs but the service's."""
+
+    @property
+    def n(self):
+        return self.shape['cpus'] - 1
+
+    def test_start_stop(self, m, u, launched):
+        start(m, 'spin', self.n)
+        status = avmm.status(m)
+        assert [c['state'] for c in status['cpus']] == ['service'] + ['user'] * self.n
+        assert u.status()['cpus'] == list(range(1, self.n + 1))
+        assert int(m.out('nproc')) == 1
+        m.run('avmmctl pause; avmmctl resume')
+        assert u.status()['state'] == 'running'
+        u.stop()
+        assert [c['state'] for c in avmm.status(m)['cpus']] == ['service'] * (self.n + 1)
+
+    @pytest.mark.parametrize('shared', ['yes', 'no'])
+    def test_smp(self, m, launched, shared):
+        """Start-up, numbers, time stamp counters, IPIs of all kinds."""
+        n = self.n + (shared == 'yes')
+        if n == 1:
+            pytest.skip('one vCPU has nobody to call')
+        start_guest(m, ['smp_start', 'smp_ipi', 'smp_relay'], n, shared)
+        found = guest_image.finish(m, timeout=240)
+        assert (found.failed, len(found.passed), found.reason) == ({}, 3, 'power-off'), found
+
+    @pytest.mark.parametrize('case', ['smp_deaf', 'smp_spin', 'smp_init_storm'])
+    def test_nasty(self, m, u, launched, case):
+        """Whatever the vCPUs do, they stop, stand still and go on when told."""
+        start_guest(m, [case], self.n)
+        wait_ready(m)
+        m.run('avmmctl pause')
+        assert u.status()['state'] == 'paused'
+        before = user_exits(m, 0.1)
+        assert not any(before[cpu] for cpu in range(1, self.n + 1)), before
+        m.run('avmmctl resume; sleep 0.05')
+        assert u.status()['state'] == 'running'
+        assert guest_image.stop(m).reason == 'forced'
+
+    def test_triple_fault(self, m, launched):
+        start_guest(m, ['smp_triple_fault'], self.n + 1, 'yes')
+        found = guest_image.finish(m, timeout=120)
+        assert found.reason == 'triple-fault', found
+
+    def test_no_exits(self, m, launched):
+        """Guests without a tick that compute: not a single exit."""
+        start_guest(m, ['smp_compute'], self.n)
+        wait_ready(m)
+        m.run('sleep 0.1')
+        found = user_exits(m, 1)
+        assert not any(found.values()), found
+
+
+    def test_refused(self, m, launched):
+        """In words, and before anything is taken."""
+        n = self.n + 1
+        assert f'{n} dedicated CPUs asked for, {self.n} can be had' in refused(m, cpus=n)
+        assert re.search('service share of 600 permille is out of range.* it can be', refused(m, cpus=n, shared='yes', share=40))
+        m.run('echo 0 >/sys/module/avmm/parameters/split_cores')
+        assert 'whole cores' in refused(m, cpus=self.n)
+        m.run('echo 1 >/sys/module/avmm/parameters/split_cores')
+
+    def test_kept_from_linux(self, m, u, launched):
+        """Linux cannot start a CPU that it has given up, and takes a CPU of its own down and up."""
+        start(m, 'spin', 1)
+        cpu = u.status()['cpus'][0]
+        assert not m.run(f'echo 1 >/sys/devices/system/cpu/cpu{cpu}/online', check=False)
+        if self.n > 1:
+            m.run('echo 0 >/sys/devices/system/cpu/cpu1/online; echo 1 >/sys/devices/system/cpu/cpu1/online')
+        assert u.status()['state'] == 'running'
+        u.stop()
+
+
+class Stock:
+    """A stock kernel."""
+
+    @pytest.fixture
+    def bare(self, lab, m):
+        with m.emulator.held():
+            machine = lab(kernel=m.guest, cpus=1, mem=512, guest=None)
+            found = kernel_log.warnings(machine)
+            machine.stop()
+        return found
+
+    def boot(self, m, u, bare, cpus, shared):
+        m.write_file(user.INI, user.ini(user=90, more=f'cpus = {cpus}\nshared = {shared}'))
+        m.run(f'avmmctl start {user.INI}', timeout=120)
+        u.attach()
+        u.wait_up()
+        assert u.out('nproc') == str(cpus)
+        assert kernel_log.new_warnings(u, bare) == []
+        for n in range(cpus):
+            assert u.out(f'cat /sys/devices/system/cpu/cpu{n}/topology/core_cpus_list') == str(n)
+        with Load(m, 'cpu', 'timer'), Load(u, 'cpu', 'fork', 'timer'):
+            m.run('sleep 0.5', timeout=240)
+        assert kernel_log.new_warnings(u, bare) == []
+        u.stop()
+
+    @pytest.mark.fresh
+    def test_shared(self, m, u, bare, launched):
+        self.boot(m, u, bare, m.shape.cpus, 'yes')
+
+    @pytest.mark.fresh
+    def test_apart(self, m, u, bare, launched):
+        self.boot(m, u, bare, m.shape.cpus - 1, 'no')
+
+
+class TestStock2(Stock):
+    shape = {'kernel': '6.12', 'cpus': 2, 'mem': 1024, 'guest': '6.1', 'up': False}
+
+
+class TestStock4(Stock):
+    shape = {'kernel': '6.1', 'cpus': 4, 'mem': 1024, 'guest': '6.12', 'up': False}
+
+
+class TestDedicated2(Dedicated):
+    shape = {'kernel': '6.12', 'cpus': 2, 'mem': 1024, 'guest': '6.1', 'up': False}
+
+
+class TestDedicated4(Dedicated):
+    shape = {'kernel': '6.12', 'cpus': 4, 'mem': 1024, 'guest': '6.1', 'up': False}

@@ -192,7 +192,7 @@ def leave(demo, image):
         demo.run('avmmctl shares --user 90')
         demo.run('avmmctl stop --timeout 600', timeout=BOOT_SECONDS)
         demo.machine.run('while [ -s /run/avmm.pid ]; do sleep 0.5; done', timeout=BOOT_SECONDS)
-        assert 'shut itself down' in demo.run('avmmctl status')
+        assert 'the guest powered itself off' in demo.run('avmmctl status')
     with demo.step('Disconnect, and put Linux back on the bare machine'):
         demo.run('avmmctl nbd disconnect nbd0', timeout=600)
         demo.machine.run('kill $(cat /tmp/busy)')

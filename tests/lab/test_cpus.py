@@ -119,7 +119,8 @@ class Dedicated:
         """In words, and before anything is taken."""
         n = self.n + 1
         assert f'{n} dedicated CPUs asked for, {self.n} can be had' in refused(m, cpus=n)
-        assert re.search('service share of 600 permille is out of range.* it can be', refused(m, cpus=n, shared='yes', share=40))
+        why = refused(m, cpus=n, shared='yes', share=40)
+        assert re.search('service share of 600 permille is out of range.* it can be', why), why
         m.run('echo 0 >/sys/module/avmm/parameters/split_cores')
         assert 'whole cores' in refused(m, cpus=self.n)
         m.run('echo 1 >/sys/module/avmm/parameters/split_cores')

@@ -75,9 +75,8 @@ void platform_lock_smp(struct platform *b)
 	(void)b;
 }
 
-void sched_wake(struct sched *s, enum sched_who who, u64 at)
+void partition_wake(void)
 {
-	(void)s, (void)who, (void)at;
 	wakes++;
 }
 

@@ -174,6 +174,7 @@ class TestStock2(Stock):
     shape = {'kernel': '6.12', 'cpus': 2, 'mem': 1024, 'guest': '6.1', 'up': False}
 
 
+@pytest.mark.soak('cpus-4cpu')
 class TestStock4(Stock):
     shape = {'kernel': '6.1', 'cpus': 4, 'mem': 1024, 'guest': '6.12', 'up': False}
 
@@ -182,5 +183,6 @@ class TestDedicated2(Dedicated):
     shape = {'kernel': '6.12', 'cpus': 2, 'mem': 1024, 'guest': '6.1', 'up': False}
 
 
+@pytest.mark.soak('cpus-4cpu')
 class TestDedicated4(Dedicated):
     shape = {'kernel': '6.12', 'cpus': 4, 'mem': 1024, 'guest': '6.1', 'up': False}

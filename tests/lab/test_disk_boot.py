@@ -44,7 +44,8 @@ start:	xor %ax, %ax
 	jmp 2b
 fail:	mov $failed, %si
 	jmp 1b
-print:	lodsb
+print:	push %dx		# whose lower half is the drive
+5:	lodsb
 	test %al, %al
 	jz 4f
 	mov %al, %ah
@@ -55,8 +56,9 @@ print:	lodsb
 	mov $0x3f8, %dx
 	mov %ah, %al
 	out %al, %dx
-	jmp print
-4:	ret
+	jmp 5b
+4:	pop %dx
+	ret
 hello:	.asciz "boot sector runs: "
 done:	.asciz " and it is written\r\n"
 failed:	.asciz "INT 13h failed\r\n"
@@ -135,7 +137,7 @@ class TestFirmware:
         m.write_file(user.INI, '[partition]\nmemory = 64M\nfirmware = seabios\n[shares]\nuser = 90\n'
                                f'[disk0]\nbacking = {DISK}\n')
         m.run(f'avmmctl start {user.INI}')
-        console = wait_console(m, 'written')
+        console = wait_console(m, r'written\|failed')
         assert 'boot sector runs: the second sector is read, and it is written' in console, console
         m.run('avmmctl stop --force --timeout 0')
         assert m.out(f'dd if={DISK} bs=512 skip=2 count=1 2>/dev/null | head -c 26') == 'the second sector is read,'

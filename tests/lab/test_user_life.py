@@ -80,7 +80,7 @@ class Life:
     def test_triple_fault_stops(self, m, u, launched):
         u.start_tiny('triple-fault')
         assert u.wait_gone() == 'triple-fault'
-        assert 'user partition: triple fault, rip' in m.out('avmmctl log')
+        assert 'user partition: triple fault, vCPU 0, rip' in m.out('avmmctl log')
 
     @pytest.mark.parametrize('guest, more', [('triple-fault', 'on_triple_fault = reset'), ('reset', '')])
     def test_resets(self, m, u, launched, guest, more):
@@ -170,7 +170,7 @@ class Life:
         ('[partition]\nmemory = 64M\nkernel = /root/spin\ninitrd = /root/none\n', r'/root/none.*No such file or directory'),
         ('[partition]\nmemory = 64M\n', r'user.ini.*kernel'),
         ('[partition]\nkernel = /root/spin\n', r'user.ini.*memory'),
-        ('[partition]\nmemory = 64M\nkernel = /root/spin\n[disk0]\nbus = ide\n', r':4: .*disks are not supported yet'),
+        ('[partition]\nmemory = 64M\nkernel = /root/spin\n[disk0]\nbus = ide\n', r'user.ini.*\[disk0\]: .backing. is missing'),
     ], ids=['key', 'value', 'twice', 'section', 'range', 'no-kernel', 'no-linux', 'no-initrd', 'lacks-kernel', 'lacks-memory',
             'disk'])
     def test_file_refused(self, m, launched, text, words):

@@ -77,6 +77,19 @@ void apic_send_ipi(u32 apic_id, u32 vector)
 	send(apic_id, ICR_ASSERT | vector);
 }
 
+/* As after an INIT, which exits instead of doing this: an interrupt that came late for this CPU would lie there for ever. */
+void apic_reset(void)
+{
+	u64 base = rdmsr(AVMM_MSR_APIC_BASE), off = base & ~(u64)(AVMM_APIC_BASE_ENABLE | AVMM_APIC_BASE_X2APIC);
+
+	if (!(base & AVMM_APIC_BASE_ENABLE))
+		return;
+	wrmsr(AVMM_MSR_APIC_BASE, off);
+	wrmsr(AVMM_MSR_APIC_BASE, off | AVMM_APIC_BASE_ENABLE);
+	if (base & AVMM_APIC_BASE_X2APIC)
+		wrmsr(AVMM_MSR_APIC_BASE, base);
+}
+
 u32 apic_requested(void)
 {
 	u64 base = rdmsr(AVMM_MSR_APIC_BASE);

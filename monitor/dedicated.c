@@ -76,7 +76,6 @@ static void to_user(struct cpu *cpu, struct user_vcpu *u)
 	}
 	vmx_switch(cpu, &u->vcpu);
 	user_set_tsc_offset(user.time_offset + u->tsc_delta);
-	cpu->stats->state = AVMM_CPU_USER;
 }
 
 static void to_service(struct cpu *cpu)
@@ -93,6 +92,7 @@ static void hand_back(struct cpu *cpu, struct user_vcpu *u)
 		vmclear(u->vcpu.vmcs_phys);
 		write_cr8(u->service_cr8);
 	}
+	apic_reset();
 	cpu->stats->state = AVMM_CPU_SERVICE;
 	cpu->user = NULL;
 	cpu->service.world = NULL;
@@ -105,6 +105,7 @@ static void decide(struct cpu *cpu, struct user_vcpu *u)
 {
 	u32 order;
 
+	cpu->stats->state = AVMM_CPU_USER;
 	vcpu_looks(u);
 	order = __atomic_load_n(&user.order, __ATOMIC_ACQUIRE);
 	take_wanted(u);

@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from lab import avmm, kernel_log, paths, user
+from lab import avmm, paths, user
+from test_user_life import launched  # noqa: F401
 
 SEABIOS = '/usr/share/seabios/bios-256k.bin'
 BANNER = 'SeaBIOS (version '
@@ -87,17 +88,6 @@ def wait_console(m, text, count=1, timeout=240):
     return m.out('avmmctl console --dump')
 
 
-@pytest.fixture
-def launched(m):
-    m.run('grep -q ^avmm /proc/modules || insmod /root/avmm.ko')
-    before = kernel_log.warnings(m)
-    yield
-    if m.broken or not m.emulator.alive():
-        return
-    m.run('avmmctl stop --force --timeout 0 2>/dev/null', check=False)
-    assert kernel_log.new_warnings(m, before) == []
-
-
 def refused(m, *options):
     result = m.run(f'avmmctl start --memory 64M {" ".join(options)}', check=False)
     assert result.status == 1, result
@@ -107,7 +97,7 @@ def refused(m, *options):
 class TestFirmware:
     shape = {'kernel': '6.1', 'cpus': 1, 'mem': 512, 'extra': ((SEABIOS, SEABIOS), ('/root/boot', boot_disk()))}
 
-    def test_seabios(self, m, launched):
+    def test_seabios(self, m, launched):  # noqa: F811
         """It finds memory, tables and console, and misses nothing but a disk; after a reset once more."""
         m.write_file(user.INI, '[partition]\nmemory = 128M\nfirmware = seabios\n[shares]\nuser = 90\n')
         m.run(f'avmmctl start {user.INI}')
@@ -123,7 +113,7 @@ class TestFirmware:
         assert wait_console(m, NOTHING, 2).count(BANNER) == 2
         assert avmm.status(m)['partitions'][-1]['resets'] == 1
 
-    def test_idle(self, m, launched):
+    def test_idle(self, m, launched):  # noqa: F811
         """A BIOS that waits leaves the CPU to the service."""
         m.run('avmmctl start --memory 64M --firmware seabios')
         wait_console(m, NOTHING)
@@ -131,7 +121,7 @@ class TestFirmware:
         spent = {k: times[f'time_{k}'] for k in ('user', 'service', 'idle', 'monitor')}
         assert spent['user'] < 0.05 * sum(spent.values()), spent
 
-    def test_boot_sector(self, m, launched):
+    def test_boot_sector(self, m, launched):  # noqa: F811
         """From the disguised disk: read and written by the BIOS."""
         m.run(f'modprobe brd rd_nr=1 rd_size=8192; dd if=/root/boot of={DISK} conv=fsync 2>/dev/null')
         m.write_file(user.INI, '[partition]\nmemory = 64M\nfirmware = seabios\n[shares]\nuser = 90\n'
@@ -142,7 +132,7 @@ class TestFirmware:
         m.run('avmmctl stop --force --timeout 0')
         assert m.out(f'dd if={DISK} bs=512 skip=2 count=1 2>/dev/null | head -c 26') == 'the second sector is read,'
 
-    def test_refusals(self, m, launched):
+    def test_refusals(self, m, launched):  # noqa: F811
         assert 'there is `kernel` too' in refused(m, '--firmware seabios --kernel /root/avmm.ko')
         assert '/no/file: No such file' in refused(m, '--firmware /no/file')
         assert 'less than 64 KiB' in refused(m, '--firmware /agent')

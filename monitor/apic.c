@@ -5,6 +5,7 @@
  */
 #include <avmm/x86.h>
 #include <vmx/root/insn.h>
+#include <vmx/root/upcalls.h>
 #include "core.h"
 
 #define XAPIC_IRR	0x200	/* eight registers of 32 vectors, 16 bytes apart */
@@ -77,14 +78,17 @@ void apic_send_ipi(u32 apic_id, u32 vector)
 	send(apic_id, ICR_ASSERT | vector);
 }
 
-/* As after an INIT, which exits instead of doing this: an interrupt that came late for this CPU would lie there for ever. */
-void apic_reset(void)
+/*
+ * An INIT that exits does not reset the local APIC, and what has come for a CPU that lay idle would be there for ever.
+ * Disabling does reset it (Intel SDM volume 3, 11.4.7.2); x2APIC mode outlives an INIT (11.12.5.1). A CPU whose x2APIC
+ * mode cannot be left raises #GP, and stays as it is.
+ */
+void core_apic_init(void)
 {
 	u64 base = rdmsr(AVMM_MSR_APIC_BASE), off = base & ~(u64)(AVMM_APIC_BASE_ENABLE | AVMM_APIC_BASE_X2APIC);
 
-	if (!(base & AVMM_APIC_BASE_ENABLE))
+	if (!(base & AVMM_APIC_BASE_ENABLE) || !wrmsr_safe(AVMM_MSR_APIC_BASE, off))
 		return;
-	wrmsr(AVMM_MSR_APIC_BASE, off);
 	wrmsr(AVMM_MSR_APIC_BASE, off | AVMM_APIC_BASE_ENABLE);
 	if (base & AVMM_APIC_BASE_X2APIC)
 		wrmsr(AVMM_MSR_APIC_BASE, base);

@@ -67,7 +67,6 @@ void message_raise(struct cpu *cpu);
 void apic_self_ipi(u32 vector);
 /* To another CPU. */
 void apic_send_nmi(u32 apic_id);
-void apic_reset(void);
 void apic_send_ipi(u32 apic_id, u32 vector);
 /* The highest vector that was requested and not yet delivered; 0: none, as with an interrupt of the 8259 pair. */
 u32 apic_requested(void);

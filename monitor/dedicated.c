@@ -92,7 +92,6 @@ static void hand_back(struct cpu *cpu, struct user_vcpu *u)
 		vmclear(u->vcpu.vmcs_phys);
 		write_cr8(u->service_cr8);
 	}
-	apic_reset();
 	cpu->stats->state = AVMM_CPU_SERVICE;
 	cpu->user = NULL;
 	cpu->service.world = NULL;

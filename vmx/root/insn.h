@@ -102,6 +102,16 @@ static inline bool rdmsr_safe(u32 number, u64 *value)
 	return !fault;
 }
 
+static inline bool wrmsr_safe(u32 number, u64 value)
+{
+	u32 fault = 0;
+
+	asm volatile("1: wrmsr\n2:\n"
+		     ".pushsection .text.fixup, \"ax\"\n3: mov $1, %0\njmp 2b\n.popsection\n" EXTABLE("1b", "3b")
+		     : "+r"(fault) : "c"(number), "a"((u32)value), "d"((u32)(value >> 32)) : "memory");
+	return !fault;
+}
+
 static inline bool xsetbv_safe(u32 index, u32 low, u32 high)
 {
 	u32 fault = 0;

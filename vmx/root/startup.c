@@ -7,6 +7,7 @@
 #include <avmm/x86.h>
 #include <vmx/root/insn.h>
 #include <vmx/root/root.h>
+#include <vmx/root/upcalls.h>
 #include <vmx/vmcs.h>
 
 #define AR_CODE		0x9b	/* present, accessed, execute/read */
@@ -98,6 +99,7 @@ static void start_service(struct vcpu *v, u64 cs_sel, u64 cs_base, u64 rip)
  */
 void vmx_exit_init(struct vcpu *v)
 {
+	core_apic_init();
 	if (rdmsr(AVMM_MSR_APIC_BASE) & APIC_BASE_BSP) {
 		start_service(v, RESET_CS_SEL, RESET_CS_BASE, RESET_IP);
 		return;

@@ -34,6 +34,9 @@ void core_service_idle(struct vcpu *v, bool may_wake);
 /* An NMI has come to a CPU that the service has given up; its VMCS is loaded. */
 void core_dedicated(struct cpu *cpu);
 
+/* An INIT has come for a CPU of the service: its local APIC is as after one. */
+void core_apic_init(void);
+
 /* The VMX-preemption timer of this CPU ran out. */
 void core_timer(struct vcpu *v);
 

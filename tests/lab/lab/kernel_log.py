@@ -10,10 +10,13 @@ SUSPECT = re.compile(r'WARNING:|BUG:|Oops|Call Trace|[Ss]tall|lockup|unstable|hr
                      r'TSC .*(warp|ADJUST)|Bad page|kernel NULL pointer|general protection|segfault')
 # The module itself is out of tree and unsigned, which is said once per boot. A CPU that goes off takes the affinity of
 # processes with it, with or without AVMM. Under the lab's loads the timer interrupt takes a while on the emulated
-# machine: 91 us were seen without AVMM on 2 CPUs; a millisecond and more is a warning.
+# machine: 91 us were seen without AVMM on 2 CPUs; a millisecond and more is a warning. The emulator's local APIC takes fixed
+# interrupts while it is software-disabled, as that of a CPU that is off: so the call-function IPI (FCh) that Linux
+# broadcasts waits there, if INIT exits instead of resetting the APIC (docs/lab-notes.md).
 EXPECTED = re.compile(r'loading out-of-tree module taints kernel|'
                       r'module verification failed: signature and/or required key missing|'
                       r'process \d+ \(.*\) no longer affine to cpu\d+|'
+                      r'APIC: Stale IRR: 10000000(,0{8}){7} ISR: 0{8}(,0{8}){7}$|'
                       r'hrtimer: interrupt took \d{1,6} ns$')
 
 

@@ -217,6 +217,7 @@ static int put_cpu_stats(struct sk_buff *skb, struct netlink_callback *cb, unsig
 	if (!header)
 		return -EMSGSIZE;
 	if (nla_put_u32(skb, AVMM_ATTR_CPU, cpu) ||
+	    nla_put_u32(skb, AVMM_ATTR_CPU_STATE, READ_ONCE(stats->state)) ||
 	    avmm_put_exits(skb, AVMM_ATTR_EXITS, stats->exits) || put_counters(skb, stats) ||
 	    avmm_put_exits(skb, AVMM_ATTR_USER_EXITS, stats->user.exits)) {
 		genlmsg_cancel(skb, header);

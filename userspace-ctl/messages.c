@@ -260,10 +260,28 @@ int parse_stats(struct nlmsghdr *header, struct machine_stats *stats)
 	cpu = &stats->cpu[nla_get_u32(attrs[AVMM_ATTR_CPU])];
 	memset(cpu, 0, sizeof(*cpu));
 	cpu->present = true;
+	cpu->state = u32_or_0(attrs[AVMM_ATTR_CPU_STATE]);
 	parse_counters(attrs[AVMM_ATTR_COUNTERS], cpu->counters, AVMM_COUNTERS);
 	if (attrs[AVMM_ATTR_USER_EXITS] && parse_exits(attrs[AVMM_ATTR_USER_EXITS], cpu->user_exits))
 		return -EINVAL;
 	return attrs[AVMM_ATTR_EXITS] ? parse_exits(attrs[AVMM_ATTR_EXITS], cpu->exits) : 0;
+}
+
+bool has_vcpu(const struct machine_stats *stats, const struct partition_status *user, u32 cpu)
+{
+	if (cpu == AVMM_SHARED_CPU && user->state != AVMM_PARTITION_NONE && user->shared != AVMM_SHARED_NO)
+		return true;
+	return stats->cpu[cpu].state == AVMM_CPU_USER;
+}
+
+u64 exits_sum(const u64 exits[AVMM_EXIT_REASONS])
+{
+	u64 sum = 0;
+	u32 i;
+
+	for (i = 0; i < AVMM_EXIT_REASONS; i++)
+		sum += exits[i];
+	return sum;
 }
 
 int parse_log(struct nlmsghdr *header, struct log_part *part)

@@ -80,6 +80,7 @@ struct machine_status {
 
 struct cpu_stats {
 	bool present;
+	u32 state;			/* enum avmm_cpu_state */
 	u64 exits[AVMM_EXIT_REASONS];
 	u64 counters[AVMM_COUNTERS];
 	u64 user_exits[AVMM_EXIT_REASONS];	/* of the user's vCPU there */
@@ -123,6 +124,10 @@ int parse_console(struct nlmsghdr *header, struct console_part *part);
 int parse_partition(struct nlmsghdr *header, struct partition_status *partition);
 int parse_device(struct nlmsghdr *header, struct device_status *device);
 int parse_shares(struct nlmsghdr *header, struct shares *shares);
+
+/* Does a vCPU of the user's run on this CPU? */
+bool has_vcpu(const struct machine_stats *stats, const struct partition_status *user, u32 cpu);
+u64 exits_sum(const u64 exits[AVMM_EXIT_REASONS]);
 
 /* How a dump ended: 0 or a negative errno. */
 int parse_done(struct nlmsghdr *header);

@@ -22,6 +22,7 @@ static struct json_object *cpu_json(u32 number, const struct cpu_stats *cpu)
 	struct json_object *object = json_object_new_object();
 
 	json_object_object_add(object, "cpu", json_object_new_uint64(number));
+	json_object_object_add(object, "state", json_object_new_string(cpu_state_name(cpu->state)));
 	json_object_object_add(object, "exits", exits_json(cpu->exits, AVMM_EXIT_REASONS));
 	json_object_object_add(object, "counters", counters_json(cpu->counters, AVMM_COUNTERS, counter_name));
 	json_object_object_add(object, "user_exits", exits_json(cpu->user_exits, AVMM_EXIT_REASONS));
@@ -112,38 +113,56 @@ static void show_text(const struct machine_stats *stats)
 		show_row(stats, i, present <= COLUMNS_MAX);
 }
 
-/* Where the user's vCPUs run, and how often they exit there. */
-static void show_user_cpus(const struct machine_stats *stats)
+/* Of each CPU where a vCPU runs; none, if they are too many for a line. */
+static u32 vcpu_columns(const struct snapshot *all, u32 column[COLUMNS_MAX])
 {
-	u32 i, reason;
+	u32 i, n = 0;
 
 	for (i = 0; i < AVMM_MAX_CPUS; i++) {
-		u64 sum = 0;
-
-		for (reason = 0; reason < AVMM_EXIT_REASONS; reason++)
-			sum += stats->cpu[i].user_exits[reason];
-		if (sum)
-			printf("all exits on CPU %-25" PRIu32 " %14" PRIu64 "\n", i, sum);
+		if (!has_vcpu(&all->machine, &all->user, i))
+			continue;
+		if (n == COLUMNS_MAX)
+			return 0;
+		column[n++] = i;
 	}
+	return n;
 }
 
-static void show_user(const struct machine_stats *stats, const struct partition_status *user)
+static void show_user_exits(const struct snapshot *all)
 {
+	u32 column[COLUMNS_MAX], columns = vcpu_columns(all, column), reason, i;
 	char buf[32];
+
+	printf("\n%-42s %14s", "USER PARTITION", "ALL");
+	for (i = 0; i < columns; i++) {
+		snprintf(buf, sizeof(buf), "CPU %" PRIu32, column[i]);
+		printf(" %12s", buf);
+	}
+	for (reason = 0; reason < AVMM_EXIT_REASONS; reason++) {
+		if (!all->user.exits[reason])
+			continue;
+		printf("\n%-42s %14" PRIu64, exit_reason_name(reason, buf, sizeof(buf)), all->user.exits[reason]);
+		for (i = 0; i < columns; i++)
+			printf(" %12" PRIu64, all->machine.cpu[column[i]].user_exits[reason]);
+	}
+	printf("\n%-42s %14" PRIu64, "all exits", exits_sum(all->user.exits));
+	for (i = 0; i < columns; i++)
+		printf(" %12" PRIu64, exits_sum(all->machine.cpu[column[i]].user_exits));
+	putchar('\n');
+}
+
+static void show_user(const struct snapshot *all)
+{
+	const struct partition_status *user = &all->user;
 	u32 i;
 
 	if (user->state == AVMM_PARTITION_NONE)
 		return;
-	puts("\nUSER PARTITION");
-	for (i = 0; i < AVMM_EXIT_REASONS; i++) {
-		if (user->exits[i])
-			printf("%-42s %14" PRIu64 "\n", exit_reason_name(i, buf, sizeof(buf)), user->exits[i]);
-	}
+	show_user_exits(all);
 	for (i = 0; i < AVMM_PARTITION_COUNTERS; i++) {
 		if (user->counters[i])
 			printf("%-42s %14" PRIu64 "\n", partition_counter_text(i), user->counters[i]);
 	}
-	show_user_cpus(stats);
 }
 
 static int read_stats(const struct choice *choice, struct snapshot *stats)
@@ -227,7 +246,7 @@ int stats_run(const struct command *self, int argc, char **argv)
 		show_json(&stats, &all.user, &choice);
 	} else {
 		show_text(&stats);
-		show_user(&all.machine, &all.user);
+		show_user(&all);
 	}
 	return EXIT_DONE;
 }

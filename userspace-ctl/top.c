@@ -11,6 +11,7 @@
 #include "snapshot.h"
 
 #define ROWS		14		/* exit reasons that are shown */
+#define CPU_ROWS	16
 #define CLEAR		"\033[H\033[J"
 
 struct choice {
@@ -70,6 +71,30 @@ static void show_user(const struct partition_status *user)
 	       part(user->time_service, all), part(user->time_idle, all), part(user->time_monitor, all));
 }
 
+static const char *runs_on(const struct snapshot *shot, u32 cpu)
+{
+	u32 state = shot->machine.cpu[cpu].state;
+
+	return cpu == AVMM_SHARED_CPU && has_vcpu(&shot->machine, &shot->user, cpu) ? "both" : cpu_state_name(state);
+}
+
+static void show_cpus(const struct snapshot *shot, const struct choice *choice)
+{
+	u32 cpu, rows = 0;
+
+	printf("\n%-4s %-37s %14s %14s\n", "CPU", "RUNS", "SERVICE", "USER");
+	for (cpu = 0; cpu < AVMM_MAX_CPUS && rows < CPU_ROWS; cpu++) {
+		const struct cpu_stats *stats = &shot->machine.cpu[cpu];
+
+		if (!stats->present)
+			continue;
+		rows++;
+		printf("%-4" PRIu32 " %-37s %14.1f %14.1f\n", cpu, runs_on(shot, cpu),
+		       (double)exits_sum(stats->exits) / choice->interval,
+		       (double)exits_sum(stats->user_exits) / choice->interval);
+	}
+}
+
 static void show_text(const struct snapshot *shot, const struct choice *choice, bool clear)
 {
 	struct row rows[AVMM_EXIT_REASONS];
@@ -89,6 +114,7 @@ static void show_text(const struct snapshot *shot, const struct choice *choice, 
 			printf("%-42s %14s %14.1f\n", partition_counter_text(i), "",
 			       (double)shot->user.counters[i] / choice->interval);
 	}
+	show_cpus(shot, choice);
 	if (!clear)
 		putchar('\n');
 }
@@ -98,15 +124,28 @@ static void add_part(struct json_object *object, const char *key, u64 ticks, u64
 	json_object_object_add(object, key, json_object_new_double(part(ticks, of)));
 }
 
-static void show_json(const struct snapshot *shot, const struct choice *choice)
+static struct json_object *cpu_json(const struct snapshot *shot, u32 cpu)
 {
 	struct json_object *object = json_object_new_object();
-	u64 all = all_time(&shot->user), exits = 0;
-	u32 i, cpu;
+	const struct cpu_stats *stats = &shot->machine.cpu[cpu];
 
-	for (i = 0; i < AVMM_EXIT_REASONS; i++) {
-		for (cpu = 0; cpu < AVMM_MAX_CPUS; cpu++)
-			exits += shot->machine.cpu[cpu].exits[i];
+	json_object_object_add(object, "cpu", json_object_new_uint64(cpu));
+	json_object_object_add(object, "runs", json_object_new_string(runs_on(shot, cpu)));
+	json_object_object_add(object, "service_exits", json_object_new_uint64(exits_sum(stats->exits)));
+	json_object_object_add(object, "user_exits", json_object_new_uint64(exits_sum(stats->user_exits)));
+	return object;
+}
+
+static void show_json(const struct snapshot *shot, const struct choice *choice)
+{
+	struct json_object *object = json_object_new_object(), *cpus = json_object_new_array();
+	u64 all = all_time(&shot->user), exits = 0;
+	u32 cpu;
+
+	for (cpu = 0; cpu < AVMM_MAX_CPUS; cpu++) {
+		exits += exits_sum(shot->machine.cpu[cpu].exits);
+		if (shot->machine.cpu[cpu].present)
+			json_object_array_add(cpus, cpu_json(shot, cpu));
 	}
 	json_object_object_add(object, "interval", json_object_new_double(choice->interval));
 	json_object_object_add(object, "state",
@@ -116,6 +155,7 @@ static void show_json(const struct snapshot *shot, const struct choice *choice)
 	add_part(object, "idle", shot->user.time_idle, all);
 	add_part(object, "monitor", shot->user.time_monitor, all);
 	json_object_object_add(object, "service_exits", json_object_new_uint64(exits));
+	json_object_object_add(object, "cpus", cpus);
 	json_object_object_add(object, "user_exits", exits_json(shot->user.exits, AVMM_EXIT_REASONS));
 	json_object_object_add(object, "user_counters",
 			       counters_json(shot->user.counters, AVMM_PARTITION_COUNTERS, partition_counter_name));

@@ -73,7 +73,7 @@ enum avmm_genl_attr {
 	AVMM_ATTR_CPUS,			/* nested list of nested CPU entries (status) */
 	AVMM_ATTR_CPU_ENTRY,		/* nested: CPU, CPU_STATE, LAUNCH_TICKS, LEAVE_TICKS, COUNTERS, EXIT_TOTAL */
 	AVMM_ATTR_CPU,			/* u32: Linux's CPU number */
-	AVMM_ATTR_CPU_STATE,		/* u32: enum avmm_cpu_state */
+	AVMM_ATTR_CPU_STATE,		/* u32: enum avmm_cpu_state (status, GET_STATS) */
 	AVMM_ATTR_LAUNCH_TICKS,		/* u64: TSC ticks that this CPU had interrupts off for the launch */
 	AVMM_ATTR_EXIT_TOTAL,		/* u64 */
 	AVMM_ATTR_EXITS,		/* binary: array of { u32 reason; u32 zero; u64 count; }, only non-zero rows */

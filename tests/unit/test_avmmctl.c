@@ -145,6 +145,7 @@ static struct nl_msg *stats_message(u32 cpu, const struct exit_row *rows, size_t
 	for (i = 0; i < ARRAY_SIZE(values); i++)
 		values[i] = i + 1;
 	assert_int_equal(nla_put_u32(msg, AVMM_ATTR_CPU, cpu), 0);
+	assert_int_equal(nla_put_u32(msg, AVMM_ATTR_CPU_STATE, AVMM_CPU_USER), 0);
 	assert_int_equal(nla_put(msg, AVMM_ATTR_EXITS, (int)size, rows), 0);
 	assert_int_equal(nla_put(msg, AVMM_ATTR_COUNTERS, (int)(counters * sizeof(u64)), values), 0);
 	return msg;
@@ -159,12 +160,33 @@ static void stats_are_understood(void **state)
 	(void)state;
 	assert_int_equal(parse_stats(nlmsg_hdr(msg), &stats), 0);
 	assert_true(stats.cpu[5].present);
+	assert_int_equal(stats.cpu[5].state, AVMM_CPU_USER);
 	assert_false(stats.cpu[4].present);
 	assert_int_equal(stats.cpu[5].exits[10], 123);
 	assert_int_equal(stats.cpu[5].exits[48], ~0ull);
 	assert_int_equal(stats.cpu[5].exits[11], 0);
 	assert_int_equal(stats.cpu[5].counters[AVMM_COUNTERS - 1], AVMM_COUNTERS);
 	nlmsg_free(msg);
+}
+
+static void where_vcpus_run(void **state)
+{
+	static struct machine_stats stats;
+	static struct partition_status user;
+
+	(void)state;
+	stats.cpu[3].state = AVMM_CPU_USER;
+	stats.cpu[3].user_exits[1] = 7;
+	stats.cpu[3].user_exits[AVMM_EXIT_REASONS - 1] = 8;
+	assert_int_equal(exits_sum(stats.cpu[3].user_exits), 15);
+	assert_false(has_vcpu(&stats, &user, AVMM_SHARED_CPU));
+	user.state = AVMM_PARTITION_PAUSED;
+	user.shared = AVMM_SHARED_YES;
+	assert_true(has_vcpu(&stats, &user, AVMM_SHARED_CPU));
+	assert_true(has_vcpu(&stats, &user, 3));
+	assert_false(has_vcpu(&stats, &user, 2));
+	user.shared = AVMM_SHARED_NO;
+	assert_false(has_vcpu(&stats, &user, AVMM_SHARED_CPU));
 }
 
 static void other_modules_count_more_or_fewer_things(void **state)
@@ -573,6 +595,7 @@ int main(void)
 		cmocka_unit_test(attributes_of_wrong_size_are_refused),
 		cmocka_unit_test(unknown_attributes_are_passed_over),
 		cmocka_unit_test(stats_are_understood),
+		cmocka_unit_test(where_vcpus_run),
 		cmocka_unit_test(other_modules_count_more_or_fewer_things),
 		cmocka_unit_test(bad_stats_are_refused),
 		cmocka_unit_test(log_texts_are_understood),

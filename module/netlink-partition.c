@@ -30,6 +30,7 @@ const struct nla_policy avmm_create_policy[] = {
 	[AVMM_ATTR_CAP_USER] = { .type = NLA_U32 },
 	[AVMM_ATTR_ON_TRIPLE_FAULT] = { .type = NLA_U32 },
 	[AVMM_ATTR_FREEZE_AFTER] = { .type = NLA_U32 },
+	[AVMM_ATTR_SHARED] = { .type = NLA_U32 },
 	[AVMM_ATTR_ROM_SIZE] = { .type = NLA_U64 },
 	[AVMM_CREATE_ATTRS] = { .type = NLA_U32 },
 };
@@ -105,6 +106,7 @@ size_t avmm_netlink_partition_size(void)
 {
 	return nla_total_size(0) +				/* PARTITION */
 	       10 * nla_total_size(sizeof(u32)) +	/* STATE to RESETS, VCPUS to ON_TRIPLE_FAULT, FREEZE_AFTER, SHARED */
+	       nla_total_size(sizeof(u32)) +		/* MAX_SKEW */
 	       nla_total_size(sizeof(((struct avmm_partition_info *)0)->frozen)) +
 	       nla_total_size(0) + AVMM_DISK_UNITS * disk_size() +
 	       8 * nla_total_size_64bit(sizeof(u64)) +		/* MEMORY, RESERVE, times, TSC */
@@ -125,6 +127,7 @@ static int put_counters(struct sk_buff *skb, const struct avmm_partition_info *i
 		[AVMM_PARTITION_COUNT_SWITCHES] = page->switches,
 		[AVMM_PARTITION_COUNT_DISK_MESSAGES] = page->disk_messages,
 		[AVMM_PARTITION_COUNT_DISK_CALLS] = page->disk_calls,
+		[AVMM_PARTITION_COUNT_YIELDS] = page->yields,
 	};
 
 	return nla_put(skb, AVMM_ATTR_PARTITION_COUNTERS, sizeof(counters), counters);
@@ -161,7 +164,8 @@ static int put_request(struct sk_buff *skb, const struct avmm_partition_request 
 	    nla_put_u32(skb, AVMM_ATTR_VCPUS, r->vcpus) ||
 	    nla_put_u32(skb, AVMM_ATTR_SHARED, r->shared) ||
 	    nla_put_u32(skb, AVMM_ATTR_ON_TRIPLE_FAULT, r->on_triple_fault) ||
-	    nla_put_u32(skb, AVMM_ATTR_FREEZE_AFTER, r->freeze_after))
+	    nla_put_u32(skb, AVMM_ATTR_FREEZE_AFTER, r->freeze_after) ||
+	    nla_put_u32(skb, AVMM_ATTR_MAX_SKEW, r->max_skew))
 		return -EMSGSIZE;
 	return put_shares(skb, r);
 }
@@ -257,6 +261,7 @@ int avmm_do_create(struct sk_buff *request, struct genl_info *info)
 		.cap_user = get_u32(info, AVMM_ATTR_CAP_USER, 1000),
 		.on_triple_fault = get_u32(info, AVMM_ATTR_ON_TRIPLE_FAULT, AVMM_POLICY_STOP),
 		.freeze_after = get_u32(info, AVMM_ATTR_FREEZE_AFTER, FREEZE_AFTER),
+		.max_skew = get_u32(info, AVMM_ATTR_MAX_SKEW, 0),
 	};
 
 	if (!info->attrs[AVMM_ATTR_PARTITION_MEMORY] || !info->attrs[AVMM_ATTR_SERVICE_SHARE])

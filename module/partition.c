@@ -234,6 +234,9 @@ static int check_request(const struct avmm_partition_request *r, struct avmm_ref
 				   FREEZE_MAX);
 	if (r->shared > AVMM_SHARED_NO)
 		return avmm_refuse(why, -ERANGE, "%u for a vCPU on the shared CPU is unknown", r->shared);
+	if (r->max_skew && (r->max_skew < AVMM_SKEW_MIN || r->max_skew > AVMM_SKEW_MAX))
+		return avmm_refuse(why, -ERANGE, "a skew of at most %u microseconds: it can be %u to %u, or 0", r->max_skew,
+				   AVMM_SKEW_MIN, AVMM_SKEW_MAX);
 	p = place(r);
 	return avmm_cpus_check(p.dedicated, why) ?: check_shares(r, &p, why);
 }
@@ -298,6 +301,7 @@ static int send_config(void *page, const struct avmm_partition_entry *entry, con
 		.gdt_base = entry->gdt_base,
 		.gdt_limit = entry->gdt_limit,
 		.disks = avmm_disk_any(),
+		.max_skew = request.max_skew,
 		.fw_cfg = avmm_ram_fw_cfg(),
 		.fw_cfg_size = entry->fw_cfg_size,
 	};

@@ -33,6 +33,7 @@ struct avmm_partition_request {
 	u32 cap_user;
 	u32 on_triple_fault;
 	u32 freeze_after;	/* seconds that a disk may take, 0: any time */
+	u32 max_skew;		/* as in struct avmm_partition_config */
 };
 
 /* The first state of vCPU 0 and of the clock, as in struct avmm_partition_config. */

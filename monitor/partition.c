@@ -93,7 +93,8 @@ static bool config_good(const struct avmm_partition_config *c)
 	       c->vcpus && c->vcpus <= AVMM_MAX_VCPUS && c->shared <= 1 && cpus_good(c) &&
 	       c->ncpus && c->service_cpus < c->ncpus &&
 	       c->cap_service && c->cap_service <= SCHED_WHOLE && c->cap_user && c->cap_user <= SCHED_WHOLE &&
-	       c->on_triple_fault <= AVMM_POLICY_RESET && c->disks <= 1;
+	       c->on_triple_fault <= AVMM_POLICY_RESET && c->disks <= 1 &&
+	       (!c->max_skew || (c->max_skew >= SCHED_SKEW_MIN && c->max_skew <= SCHED_SKEW_MAX));
 }
 
 /* Everything that vCPUs and the second-level tables need for a start, from the pool. */

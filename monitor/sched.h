@@ -18,6 +18,7 @@
 #ifndef MONITOR_SCHED_H
 #define MONITOR_SCHED_H
 
+#include <avmm/partition.h>
 #include <avmm/types.h>
 
 #define SCHED_WHOLE		1000u		/* shares and caps are permille */
@@ -33,8 +34,8 @@
 #define SCHED_WINDOW		20u		/* µs that an interrupt gets; also the shortest useful slice */
 #define SCHED_USER_GRACE	50u		/* µs, at most twice: the user may hold a lock */
 #define SCHED_SERVICE_GRACE	200u		/* µs, once: the service has interrupts off */
-#define SCHED_SKEW_MIN		1500u		/* µs: range of sched_set_skew() */
-#define SCHED_SKEW_MAX		20000u
+#define SCHED_SKEW_MIN		AVMM_SKEW_MIN	/* µs: range of sched_set_skew() */
+#define SCHED_SKEW_MAX		AVMM_SKEW_MAX
 #define SCHED_MIN_KHZ		1000u
 #define SCHED_MAX_KHZ		100000000u
 

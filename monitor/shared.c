@@ -107,6 +107,7 @@ static void publish(void)
 	page->time_idle = time[SCHED_IDLE];
 	page->time_monitor = time[SCHED_MONITOR];
 	page->guest_time = partition_now();
+	page->yields = user.sched.yields;
 }
 
 static void to_service(struct cpu *cpu)
@@ -196,6 +197,7 @@ void shared_start(struct cpu *cpu)
 
 	sched_init(&user.sched, machine.tsc_khz, sched_shares(c->ncpus, c->service_cpus, c->service_share).s0, now);
 	sched_set_caps(&user.sched, c->cap_service, c->cap_user, now);
+	sched_set_skew(&user.sched, c->max_skew, now);
 	sched_wake(&user.sched, SCHED_SERVICE, now);
 	sched_wake(&user.sched, SCHED_USER, now);
 	service_share(true);

@@ -4,7 +4,7 @@
 _avmmctl()
 {
 	local commands='check status start stop reset pause resume shares console stats top disk device nbd log'
-	local keys='--memory --reserve --cpus --shared --firmware --kernel --initrd --cmdline --on-triple-fault --freeze-after'
+	local keys='--memory --reserve --cpus --shared --firmware --kernel --initrd --cmdline --on-triple-fault --freeze-after --max-skew'
 	local disks='' disk
 	local shares='--user --service --cap-user --cap-service'
 	local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command='' i
@@ -21,7 +21,7 @@ _avmmctl()
 
 	case $previous in
 	--interval | --timeout | --count | --memory | --reserve | --cpus | --cmdline | --user | --service | --cap-user | \
-		--cap-service | --freeze-after | --disk?-overlay-size)
+		--cap-service | --max-skew | --freeze-after | --disk?-overlay-size)
 		COMPREPLY=()
 		return
 		;;

@@ -42,6 +42,7 @@ static bool set_text(struct config *config, enum config_key key, const char *val
 static bool set_policy(struct config *config, enum config_key key, const char *value);
 static bool set_percent(struct config *config, enum config_key key, const char *value);
 
+static bool set_skew(struct config *config, enum config_key key, const char *value);
 static bool set_seconds(struct config *config, enum config_key key, const char *value);
 static bool set_bus(struct config *config, enum config_key key, const char *value);
 static bool set_flag(struct config *config, enum config_key key, const char *value);
@@ -69,6 +70,7 @@ static const struct key keys[CONFIG_KEYS] = {
 	[KEY_SERVICE] = { "shares", "service", "service", set_percent },
 	[KEY_CAP_USER] = { "shares", "cap_user", "cap-user", set_percent },
 	[KEY_CAP_SERVICE] = { "shares", "cap_service", "cap-service", set_percent },
+	[KEY_MAX_SKEW] = { "shares", "max_skew", "max-skew", set_skew },
 	[KEY_FREEZE_AFTER] = { "partition", "freeze_after", "freeze-after", set_seconds },
 	DISK_KEYS(0), DISK_KEYS(1), DISK_KEYS(2), DISK_KEYS(3),
 };
@@ -248,6 +250,18 @@ static bool set_policy(struct config *config, enum config_key key, const char *v
 		config->on_triple_fault = AVMM_POLICY_RESET;
 	else
 		return refuse_value(config, key, "stop or reset");
+	return true;
+}
+
+static bool set_skew(struct config *config, enum config_key key, const char *value)
+{
+	static const u32 us = 1000, least = (AVMM_SKEW_MIN + us - 1) / us, most = AVMM_SKEW_MAX / us;
+	char *end;
+	unsigned long ms = strtoul(value, &end, 10);
+
+	if (!isdigit((unsigned char)*value) || *end || (ms && (ms < least || ms > most)))
+		return refuse_value(config, key, "milliseconds, from %u to %u, or 0 (any)", least, most);
+	config->max_skew = (u32)ms * us;
 	return true;
 }
 

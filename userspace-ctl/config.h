@@ -20,6 +20,7 @@ enum config_key {
 	KEY_SERVICE,
 	KEY_CAP_USER,
 	KEY_CAP_SERVICE,
+	KEY_MAX_SKEW,
 	KEY_FREEZE_AFTER,
 	KEY_DISKS,			/* enum config_disk_key of disk0, of disk1, … */
 	CONFIG_KEYS = KEY_DISKS + 4 * 6
@@ -62,6 +63,7 @@ struct config {
 	u32 service;
 	u32 cap_user;
 	u32 cap_service;
+	u32 max_skew;			/* microseconds; 0: any */
 	u32 freeze_after;		/* seconds; 0: never */
 	struct config_disk disk[CONFIG_DISKS];
 	struct config_device device[CONFIG_DEVICES];

@@ -46,6 +46,7 @@ static struct nla_policy policy[AVMM_ATTR_MAX + 1] = {
 	[AVMM_ATTR_GUEST_TIME] = { .type = NLA_U64 },
 	[AVMM_ATTR_TSC] = { .type = NLA_U64 },
 	[AVMM_ATTR_FREEZE_AFTER] = { .type = NLA_U32 },
+	[AVMM_ATTR_MAX_SKEW] = { .type = NLA_U32 },
 	[AVMM_ATTR_FROZEN] = { .type = NLA_STRING },
 	[AVMM_ATTR_DISKS] = { .type = NLA_NESTED },
 	[AVMM_ATTR_DISK_ENTRY] = { .type = NLA_NESTED },
@@ -209,6 +210,7 @@ static int parse_partition_entry(struct nlattr *entry, struct partition_status *
 	partition->time_monitor = u64_or_0(attrs[AVMM_ATTR_TIME_MONITOR]);
 	partition->guest_time = u64_or_0(attrs[AVMM_ATTR_GUEST_TIME]);
 	partition->freeze_after = u32_or_0(attrs[AVMM_ATTR_FREEZE_AFTER]);
+	partition->max_skew = u32_or_0(attrs[AVMM_ATTR_MAX_SKEW]);
 	copy_string(partition->frozen, sizeof(partition->frozen), attrs[AVMM_ATTR_FROZEN]);
 	if (attrs[AVMM_ATTR_DISKS] && parse_disks(attrs[AVMM_ATTR_DISKS], partition))
 		return -EINVAL;

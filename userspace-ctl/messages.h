@@ -46,6 +46,7 @@ struct partition_status {
 	u32 cap_user;
 	u32 on_triple_fault;
 	u32 freeze_after;
+	u32 max_skew;			/* microseconds */
 	char frozen[384];		/* why; "": it is not */
 	struct disk_status disk[AVMM_DISK_UNITS];
 	u64 exits[AVMM_EXIT_REASONS];

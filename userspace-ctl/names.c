@@ -82,6 +82,7 @@ static const struct {
 	[AVMM_PARTITION_COUNT_SWITCHES] = { "switches", "world switches into the user partition" },
 	[AVMM_PARTITION_COUNT_DISK_MESSAGES] = { "disk_messages", "disk commands that went to the service" },
 	[AVMM_PARTITION_COUNT_DISK_CALLS] = { "disk_calls", "answers to them" },
+	[AVMM_PARTITION_COUNT_YIELDS] = { "yields", "times that spinning vCPUs let vCPU 0 in" },
 };
 
 _Static_assert(COUNT(partition_counters) == AVMM_PARTITION_COUNTERS,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Requests about the user partition. */
 #include <errno.h>
+#include <string.h>
 #include <time.h>
 #include <netlink/attr.h>
 #include <netlink/msg.h>
@@ -55,12 +56,17 @@ int partition_create(struct connection *connection, const struct config *config,
 		{ AVMM_ATTR_CAP_USER, config->cap_user, sizeof(u32) },
 		{ AVMM_ATTR_ON_TRIPLE_FAULT, config->on_triple_fault, sizeof(u32) },
 		{ AVMM_ATTR_FREEZE_AFTER, config->freeze_after, sizeof(u32) },
-		{ AVMM_ATTR_MEMORY_RESERVE, config->reserve, sizeof(u64) },
 	};
+	/* those that were given only: an older module knows them not, or better */
+	struct value all[sizeof(values) / sizeof(values[0]) + 2];
 	size_t count = sizeof(values) / sizeof(values[0]);
 
-	return send_values(connection, AVMM_CMD_PARTITION_CREATE, values,
-			   config->from[KEY_RESERVE] ? count : count - 1);
+	memcpy(all, values, sizeof(values));
+	if (config->max_skew)
+		all[count++] = (struct value){ AVMM_ATTR_MAX_SKEW, config->max_skew, sizeof(u32) };
+	if (config->from[KEY_RESERVE])
+		all[count++] = (struct value){ AVMM_ATTR_MEMORY_RESERVE, config->reserve, sizeof(u64) };
+	return send_values(connection, AVMM_CMD_PARTITION_CREATE, all, count);
 }
 
 int partition_boot(struct connection *connection, const struct image *image)

@@ -75,6 +75,7 @@ static struct json_object *user_json(const struct machine_status *status, const 
 	json_object_object_add(object, "on_triple_fault",
 			       json_object_new_string(user->on_triple_fault == AVMM_POLICY_RESET ? "reset" : "stop"));
 	add_number(object, "freeze_after", user->freeze_after);
+	json_object_object_add(object, "max_skew", json_object_new_double(user->max_skew / 1000.0));
 	json_object_object_add(object, "frozen", user->frozen[0] ? json_object_new_string(user->frozen) : NULL);
 	json_object_object_add(object, "disks", disks_json(user));
 	add_number(object, "time_user", user->time_user);

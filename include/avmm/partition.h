@@ -19,6 +19,8 @@
 #define AVMM_PCI_HOLE		0xc0000000ull	/* RAM ends here below 4 GiB, the rest goes on at 4 GiB */
 #define AVMM_RAM_LIST		512	/* blocks per page of AVMM_HC_PARTITION_RAM */
 #define AVMM_PM_BASE		0x600	/* PM I/O block, direct boot */
+#define AVMM_SKEW_MIN		1500u	/* of avmm_partition_config.max_skew */
+#define AVMM_SKEW_MAX		20000u
 #define AVMM_ROM_MAX		(16u << 20)	/* of firmware: it ends at 4 GiB, and the local APIC is below it */
 #define AVMM_VGA_HOLE		0xa0000ull	/* no RAM from here … */
 #define AVMM_VGA_HOLE_END	0xc0000ull	/* … to here, where there is firmware */
@@ -54,7 +56,7 @@ struct avmm_partition_config {
 	u64 fw_cfg_size;
 
 	u32 disks;		/* 1: the page of the disguised disk is filled in, its back half waits for commands */
-	u32 pad;
+	u32 max_skew;		/* microseconds that the vCPU of the shared CPU waits at most; 0: as its share has it */
 
 	/* Linux's numbers of the CPUs that it has given up, a vCPU each; that of vCPU 0 means nothing if it is shared */
 	u32 cpu[AVMM_MAX_VCPUS];
@@ -113,6 +115,7 @@ struct avmm_partition_page {
 	u32 pad;
 	u64 disk_messages;		/* crossings to the back half of the disk … */
 	u64 disk_calls;			/* … and back */
+	u64 yields;			/* times that spinning vCPUs let that of the shared CPU in */
 	struct avmm_device_counts device[AVMM_MAX_DEVICES];	/* by number */
 };
 

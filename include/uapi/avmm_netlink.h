@@ -139,6 +139,8 @@ enum avmm_genl_attr {
 
 	AVMM_ATTR_SHARED,		/* u32: enum avmm_shared; default auto; in replies yes or no, once started */
 	AVMM_ATTR_USER_EXITS,		/* binary: as EXITS, of the user's vCPU on this CPU (in GET_STATS) */
+	AVMM_ATTR_MAX_SKEW,		/* u32: microseconds that the shared CPU's vCPU waits at most while it has work, where
+					   its share allows; 0: as its share has it. In CREATE and PARTITION */
 	__AVMM_ATTR_MAX,
 };
 #define AVMM_ATTR_MAX (__AVMM_ATTR_MAX - 1)
@@ -170,6 +172,7 @@ enum avmm_partition_counter {
 	AVMM_PARTITION_COUNT_SWITCHES,	/* world switches into the user partition */
 	AVMM_PARTITION_COUNT_DISK_MESSAGES,	/* crossings to the back half of the disguised disk */
 	AVMM_PARTITION_COUNT_DISK_CALLS,	/* … and back */
+	AVMM_PARTITION_COUNT_YIELDS,	/* times that spinning vCPUs let that of the shared CPU in */
 	AVMM_PARTITION_COUNTERS
 };
 

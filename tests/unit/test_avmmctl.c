@@ -439,6 +439,7 @@ static void put_disks(struct nl_msg *msg)
 	nla_nest_end(msg, list);
 	assert_int_equal(nla_put_string(msg, AVMM_ATTR_FROZEN, "it waits"), 0);
 	assert_int_equal(nla_put_u32(msg, AVMM_ATTR_FREEZE_AFTER, 20), 0);
+	assert_int_equal(nla_put_u32(msg, AVMM_ATTR_MAX_SKEW, 3000), 0);
 }
 
 static void check_disks(const struct partition_status *partition)
@@ -452,6 +453,7 @@ static void check_disks(const struct partition_status *partition)
 	assert_string_equal(partition->disk[3].path, "");
 	assert_string_equal(partition->frozen, "it waits");
 	assert_int_equal(partition->freeze_after, 20);
+	assert_int_equal(partition->max_skew, 3000);
 }
 
 static void put_partition(struct nl_msg *msg)

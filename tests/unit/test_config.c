@@ -91,8 +91,10 @@ static void defaults_hold(void **state)
 	assert_null(config.text[KEY_CMDLINE]);
 	assert_true(finish("[partition]\nmemory=4G\nkernel=/dev/null\n[shares]\nuser=30"));
 	assert_int_equal(config.service, 700);
-	assert_true(finish("[partition]\nmemory=4G\nkernel=/dev/null\n[shares]\nservice=30"));
+	assert_int_equal(config.max_skew, 0);
+	assert_true(finish("[partition]\nmemory=4G\nkernel=/dev/null\n[shares]\nservice=30\nmax_skew=3"));
 	assert_int_equal(config.user, 700);
+	assert_int_equal(config.max_skew, 3000);
 	assert_true(finish("[partition]\nmemory=4G\nkernel=/dev/null\ncmdline=\n  a\n  b"));
 	assert_string_equal(config.text[KEY_CMDLINE], "a b");
 }
@@ -160,6 +162,9 @@ static const struct {
 	{ "[partition]\nmemory=4M\nkernel=/dev/null\n[disk0]\nbacking=/dev/null\noverlay_size=1G\n",
 	  "user.ini:6: overlay_size = 1G: there is no `overlay`" },
 	{ "[disk0]\noverlay_size = 1K\n", "user.ini:2: overlay_size = 1K: from 1M to 1T" },
+	{ "[shares]\nmax_skew = 1\n", "user.ini:2: max_skew = 1: milliseconds, from 2 to 20, or 0 (any)" },
+	{ "[shares]\nmax_skew = 21\n", "user.ini:2: max_skew = 21: milliseconds, from 2 to 20, or 0 (any)" },
+	{ "[shares]\nmax_skew = 3s\n", "user.ini:2: max_skew = 3s: milliseconds, from 2 to 20, or 0 (any)" },
 	{ "[partition]\nfreeze_after = soon\n", "user.ini:2: freeze_after = soon: seconds, from 0 (never) to 86400" },
 	{ "[partition]\nmemory = 1G\n[shares]\n[partition]\n",
 	  "user.ini:4: section [partition] stands in line 1 already" },

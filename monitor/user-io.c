@@ -46,9 +46,8 @@ static void *map_ram(void *ctx, u64 gpa, bool write)
 	u64 span = EPT_SPAN(e.level);
 
 	(void)ctx;
-	(void)write;
-	/* a BAR is none */
-	if (!(e.entry & EPT_RWX) || (e.entry & EPT_TYPE) != (u64)MTRR_WB << EPT_TYPE_SHIFT)
+	/* a BAR is none, and a ROM none to write */
+	if (!(e.entry & (write ? EPT_W : EPT_RWX)) || (e.entry & EPT_TYPE) != (u64)MTRR_WB << EPT_TYPE_SHIFT)
 		return NULL;
 	return window_map((e.entry & EPT_ADDRESS & ~(span - 1)) + (gpa & (span - 1)));
 }

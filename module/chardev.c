@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * /dev/avmm: user RAM for the loader, and for whoever has to pin it. An offset is a guest-physical address.
+ * /dev/avmm: user RAM for the loader, and for whoever has to pin it. An offset is a guest-physical address. What is read
+ * are the variables of its firmware, which outlive it here.
  *
  * One call takes the RAM out of every process that has mapped it, for all of them came by the same inode: while one
  * device node is open, another (in a container, say) cannot be. `node` and `users` are guarded by `lock`; an open file
@@ -64,8 +65,14 @@ static int device_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
+static ssize_t device_read(struct file *file, char __user *to, size_t size, loff_t *offset)
+{
+	return avmm_partition_read_flash(to, size, offset);
+}
+
 static const struct file_operations device_fops = {
 	.owner = THIS_MODULE,
+	.read = device_read,
 	.open = device_open,
 	.release = device_release,
 	.mmap = device_mmap,
@@ -95,4 +102,5 @@ int avmm_chardev_init(void)
 void avmm_chardev_exit(void)
 {
 	misc_deregister(&device);
+	avmm_flash_take(0);
 }

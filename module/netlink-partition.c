@@ -32,7 +32,9 @@ const struct nla_policy avmm_create_policy[] = {
 	[AVMM_ATTR_FREEZE_AFTER] = { .type = NLA_U32 },
 	[AVMM_ATTR_SHARED] = { .type = NLA_U32 },
 	[AVMM_ATTR_ROM_SIZE] = { .type = NLA_U64 },
-	[AVMM_CREATE_ATTRS] = { .type = NLA_U32 },
+	[AVMM_ATTR_MAX_SKEW] = { .type = NLA_U32 },
+	[AVMM_ATTR_FLASH] = { .type = NLA_U64 },
+	[AVMM_CREATE_ATTRS] = { .type = NLA_U64 },
 };
 
 const struct nla_policy avmm_start_policy[] = {
@@ -128,6 +130,7 @@ static int put_counters(struct sk_buff *skb, const struct avmm_partition_info *i
 		[AVMM_PARTITION_COUNT_DISK_MESSAGES] = page->disk_messages,
 		[AVMM_PARTITION_COUNT_DISK_CALLS] = page->disk_calls,
 		[AVMM_PARTITION_COUNT_YIELDS] = page->yields,
+		[AVMM_PARTITION_COUNT_FLASH] = page->flash_changes / 2,
 	};
 
 	return nla_put(skb, AVMM_ATTR_PARTITION_COUNTERS, sizeof(counters), counters);
@@ -253,6 +256,8 @@ int avmm_do_create(struct sk_buff *request, struct genl_info *info)
 	struct avmm_partition_request r = {
 		.memory = get_u64(info, AVMM_ATTR_PARTITION_MEMORY, 0),
 		.rom = get_u64(info, AVMM_ATTR_ROM_SIZE, 0),
+		.flash = get_u64(info, AVMM_ATTR_FLASH, 0),
+		.flash_size = get_u64(info, AVMM_ATTR_FLASH_SIZE, 0),
 		.reserve = get_u64(info, AVMM_ATTR_MEMORY_RESERVE, avmm_partition_default_reserve()),
 		.vcpus = get_u32(info, AVMM_ATTR_VCPUS, 1),
 		.shared = get_u32(info, AVMM_ATTR_SHARED, AVMM_SHARED_AUTO),

@@ -225,6 +225,10 @@ static int check_request(const struct avmm_partition_request *r, struct avmm_ref
 	if (r->rom % AVMM_BLOCK_SIZE || r->rom > AVMM_ROM_MAX)
 		return avmm_refuse(why, -ERANGE, "%llu bytes of firmware: it must be a multiple of 2 MiB, at most %u MiB",
 				   r->rom, AVMM_ROM_MAX >> 20);
+	if (r->flash % PAGE_SIZE || r->flash_size % PAGE_SIZE || r->flash_size > r->rom ||
+	    (r->flash_size && (r->flash < SZ_4G - r->rom || r->flash > SZ_4G - r->flash_size)))
+		return avmm_refuse(why, -ERANGE, "%llu bytes of flash at %llx: they must be pages of the firmware",
+				   r->flash_size, r->flash);
 	if (!r->vcpus || r->vcpus > AVMM_MAX_VCPUS)
 		return avmm_refuse(why, -ERANGE, "%u CPUs asked for, 1 to %u can be had", r->vcpus, AVMM_MAX_VCPUS);
 	if (r->on_triple_fault > AVMM_POLICY_RESET)
@@ -254,7 +258,11 @@ static int create(const struct avmm_partition_request *wanted, struct avmm_refus
 		return err;
 	if (!try_module_get(THIS_MODULE))
 		return avmm_refuse(why, -ENODEV, "the module is being removed");
-	err = avmm_ram_take(wanted->memory, wanted->rom, wanted->reserve, &forbidden, why);
+	err = avmm_flash_take(wanted->flash_size);
+	if (err)
+		avmm_refuse(why, err, "no memory for a copy of the firmware's variables");
+	else
+		err = avmm_ram_take(wanted->memory, wanted->rom, wanted->reserve, &forbidden, why);
 	if (err) {
 		module_put(THIS_MODULE);
 		return err;
@@ -304,6 +312,8 @@ static int send_config(void *page, const struct avmm_partition_entry *entry, con
 		.max_skew = request.max_skew,
 		.fw_cfg = avmm_ram_fw_cfg(),
 		.fw_cfg_size = entry->fw_cfg_size,
+		.flash = request.flash,
+		.flash_size = request.flash_size,
 	};
 	memcpy(&config->cpu[placement.shared], cpus, placement.dedicated * sizeof(*cpus));
 	return avmm_hypercall(AVMM_HC_PARTITION_CREATE, virt_to_phys(page), 0, 0);
@@ -381,6 +391,7 @@ static int leave_monitor(struct avmm_refusal *why)
 		pr_avmm(KERN_ERR, "the monitor keeps the user partition (%d): its memory stays taken\n", err);
 		return avmm_refuse(why, err, "the monitor keeps the partition: error %d", err);
 	}
+	avmm_flash_copy(request.flash);
 	avmm_cpus_give();
 	avmm_console_stop();
 	avmm_disk_stop();
@@ -609,6 +620,20 @@ int avmm_partition_pause(bool pause, struct avmm_refusal *why)
 	}
 	mutex_unlock(&lock);
 	return err;
+}
+
+/* A partition that the monitor does not have has left a copy behind, if it ever ran. */
+ssize_t avmm_partition_read_flash(char __user *to, size_t size, loff_t *offset)
+{
+	ssize_t ret = 0;
+
+	mutex_lock(&lock);
+	if (life == LIVE && !*offset)
+		ret = avmm_flash_copy(request.flash);
+	if (!ret)
+		ret = avmm_flash_read(to, size, offset);
+	mutex_unlock(&lock);
+	return ret;
 }
 
 static int set_shares(const struct avmm_partition_request *wanted, struct avmm_refusal *why)

@@ -25,10 +25,12 @@ __printf(3, 4) int avmm_refuse(struct avmm_refusal *why, int err, const char *fo
 struct avmm_partition_request {
 	u64 memory;		/* bytes */
 	u64 rom;		/* bytes of firmware in whole blocks, 0: direct boot */
+	u64 flash;		/* these as in struct avmm_partition_config */
+	u64 flash_size;
 	u64 reserve;		/* bytes that stay available to the service */
 	u32 vcpus;
 	u32 shared;		/* enum avmm_shared */
-	u32 service_share;	/* these as in struct avmm_partition_config */
+	u32 service_share;	/* these likewise */
 	u32 cap_service;
 	u32 cap_user;
 	u32 on_triple_fault;
@@ -90,6 +92,8 @@ int avmm_partition_shares(u32 *service, u32 *cap_service, u32 *cap_user, struct 
 int avmm_partition_disk_attach(const struct avmm_disk_request *disk, struct avmm_refusal *why);
 int avmm_partition_disk_detach(u32 number, struct avmm_refusal *why);
 void avmm_partition_info(struct avmm_partition_info *info);
+/* What the flash holds, or held when the partition went, as read() of /dev/avmm has it. */
+ssize_t avmm_partition_read_flash(char __user *to, size_t size, loff_t *offset);
 u64 avmm_partition_default_reserve(void);
 
 /* The machine is launched: partitions may be. Before it leaves: none may, and the one that is goes. */
@@ -127,6 +131,7 @@ void avmm_disk_watch(u32 seconds);		/* from now on avmm_partition_watch_disk() i
 int avmm_ram_take(u64 memory, u64 rom, u64 reserve, const bool *give_up, struct avmm_refusal *why);
 void avmm_ram_give(void);	/* nobody but Linux may use them any more */
 void avmm_ram_zero(void);
+void avmm_ram_copy(u64 guest, u8 *to, u64 size);	/* of one region, pages */
 /*
  * Physical addresses of blocks from number `first` on, as many as list takes and lie side by side in the guest; returns
  * how many, 0 at the end.
@@ -138,6 +143,11 @@ bool avmm_ram_owns(const struct page *page);
 int avmm_ram_exchange(const struct page *page);	/* its block, for another with the same content */
 void *avmm_ram_at(u64 guest);	/* of the page there; for devices of a partition that is the monitor's */
 vm_fault_t avmm_ram_fault(struct vm_fault *vmf);
+
+/* flash.c: what firmware's flash holds. Under partition.c's lock. */
+int avmm_flash_take(u64 size);	/* for a partition with so much of it; forgets the last one's */
+int avmm_flash_copy(u64 guest);	/* from there, before the memory goes or is to be read */
+ssize_t avmm_flash_read(char __user *to, size_t size, loff_t *offset);
 
 /* cpus.c: the CPUs that are the partition's alone. Under partition.c's lock, but for avmm_cpu_taken(). */
 int avmm_cpus_init(void);

@@ -36,6 +36,9 @@ static struct region {
 	unsigned int count;
 } region[REGIONS];
 
+static const struct region *region_at(u64 guest);
+static struct page *page_at(u64 guest);
+
 static u64 to_mib(u64 bytes)
 {
 	return bytes >> 20;
@@ -148,9 +151,6 @@ void avmm_ram_give(void)
 	free_blocks(list, n);
 }
 
-static const struct region *region_at(u64 guest);
-static struct page *page_at(u64 guest);
-
 /* The block of this page, an index; block_count(): none of ours. Under partition.c's lock. */
 static unsigned int find_block(const struct page *page)
 {
@@ -197,6 +197,17 @@ void *avmm_ram_at(u64 guest)
 	const struct region *r = region_at(guest);
 
 	return r && r < &region[REGION_ROM] ? page_address(page_at(guest)) : NULL;
+}
+
+/* Under partition.c's lock. What is no memory of the partition is left out. */
+void avmm_ram_copy(u64 guest, u8 *to, u64 size)
+{
+	for (; size; size -= PAGE_SIZE, guest += PAGE_SIZE, to += PAGE_SIZE) {
+		struct page *page = page_at(guest);
+
+		if (page)
+			copy_page(to, page_address(page));
+	}
 }
 
 void avmm_ram_zero(void)

@@ -88,7 +88,7 @@ static bool cpus_good(const struct avmm_partition_config *c)
 
 static bool config_good(const struct avmm_partition_config *c)
 {
-	return fw_cfg_good(c) && !(c->rom_size % AVMM_BLOCK_SIZE) && c->rom_size <= AVMM_ROM_MAX &&
+	return fw_cfg_good(c) && flash_good(c) && !(c->rom_size % AVMM_BLOCK_SIZE) && c->rom_size <= AVMM_ROM_MAX &&
 	       c->ram_size && !(c->ram_size % AVMM_BLOCK_SIZE) && c->ram_size < 1ull << 40 &&
 	       c->vcpus && c->vcpus <= AVMM_MAX_VCPUS && c->shared <= 1 && cpus_good(c) &&
 	       c->ncpus && c->service_cpus < c->ncpus &&
@@ -191,6 +191,8 @@ static int map_block(u64 gpa, u64 block)
 		err = ept_map(&user.ept, gpa, block, AVMM_BLOCK_SIZE, rom ? EPT_R | EPT_X : EPT_RWX, MTRR_WB);
 	if (!err)
 		*mapped += AVMM_BLOCK_SIZE;
+	if (rom)
+		user.rom_block[(gpa - (FOUR_GIB - user.config.rom_size)) / AVMM_BLOCK_SIZE] = block;
 	return err;
 }
 
@@ -246,6 +248,8 @@ static void setup_idle(struct cpu *cpu)
 
 s64 partition_start(struct cpu *cpu)
 {
+	s64 err;
+
 	if (user.state != AVMM_PARTITION_CREATED)
 		return -ENOENT;
 	if (user.ram != user.config.ram_size || user.rom != user.config.rom_size)
@@ -257,6 +261,9 @@ s64 partition_start(struct cpu *cpu)
 	user.xcr0_mask &= USER_XCR0;
 	user_msr_bitmap(user.msr_bitmap);
 	platform_init(&user, partition_now(), machine.tsc_khz, machine.phys_bits);
+	err = flash_start(&user);
+	if (err)
+		return err;
 	user.platform.smp = user.config.vcpus > 1 || !user.config.shared;
 	if (user.config.shared) {
 		vcpu_setup(user.vcpu[0]);

@@ -18,6 +18,7 @@
 #include <monitor/sched.h>
 #include <vdev/bus.h>
 #include <vdev/debugport.h>
+#include <vdev/flash.h>
 #include <vdev/fw_cfg.h>
 #include <vdev/hpet.h>
 #include <vdev/i8042.h>
@@ -53,6 +54,7 @@ struct platform {
 	struct fw_cfg fw_cfg;
 	struct i8042 i8042;
 	struct debugport debugport;
+	struct flash flash;
 	struct ide ide;
 	bool lint0;		/* level of the 8259's interrupt line */
 	bool smp;		/* vCPUs run on other CPUs than the shared one */
@@ -112,6 +114,7 @@ struct partition {
 	struct ept ept;
 	u64 ram;			/* bytes mapped so far */
 	u64 rom;			/* likewise, of firmware */
+	u64 rom_block[AVMM_ROM_MAX / AVMM_BLOCK_SIZE];	/* in Linux's memory, from the lowest on */
 	struct avmm_partition_page *page;
 	struct avmm_console *console;
 	struct avmm_disk_page *disk;
@@ -247,6 +250,11 @@ static inline void platform_unlock(struct platform *b)
 /* disk.c: the disguised disk's place on the board. */
 void disk_init(struct partition *p, const struct vdev_irq *irq);
 struct ide_channel *disk_data_port(u32 port);	/* NULL: it is none */
+
+/* flash.c: firmware's variables. */
+bool flash_good(const struct avmm_partition_config *c);
+int flash_start(struct partition *p);	/* the ROM is mapped; 0 or a negative errno */
+int flash_map(struct partition *p);	/* its content, for reading */
 
 /* shared.c: the scheduler of the shared CPU, and who runs next. */
 void shared_start(struct cpu *cpu);

@@ -4,7 +4,7 @@
 _avmmctl()
 {
 	local commands='check status start stop reset pause resume shares console stats top disk device nbd log'
-	local keys='--memory --reserve --cpus --shared --firmware --kernel --initrd --cmdline --on-triple-fault --freeze-after --max-skew'
+	local keys='--memory --reserve --cpus --shared --firmware --variables --kernel --initrd --cmdline --on-triple-fault --freeze-after --max-skew'
 	local disks='' disk
 	local shares='--user --service --cap-user --cap-service'
 	local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command='' i
@@ -29,7 +29,7 @@ _avmmctl()
 		mapfile -t COMPREPLY < <(compgen -W 'seabios ovmf' -- "$word"; compgen -f -- "$word")
 		return
 		;;
-	--kernel | --initrd | --disk?-backing | --disk?-overlay)
+	--variables | --kernel | --initrd | --disk?-backing | --disk?-overlay)
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		return
 		;;

@@ -25,6 +25,7 @@
 #define FREEZE_MAX	86400u
 #define OVERLAY_MIN	(1ull << 20)
 #define OVERLAY_DEFAULT	(4ull << 30)
+#define VARIABLES	"/var/lib/avmm/variables.fd"
 #define FIRST_DISK	2		/* of the sections */
 #define SECTIONS	(FIRST_DISK + CONFIG_DISKS)
 
@@ -62,6 +63,7 @@ static const struct key keys[CONFIG_KEYS] = {
 	[KEY_CPUS] = { "partition", "cpus", "cpus", set_cpus },
 	[KEY_SHARED] = { "partition", "shared", "shared", set_shared },
 	[KEY_FIRMWARE] = { "partition", "firmware", "firmware", set_text },
+	[KEY_VARIABLES] = { "partition", "variables", "variables", set_text },
 	[KEY_KERNEL] = { "partition", "kernel", "kernel", set_text },
 	[KEY_INITRD] = { "partition", "initrd", "initrd", set_text },
 	[KEY_CMDLINE] = { "partition", "cmdline", "cmdline", set_text },
@@ -557,45 +559,97 @@ bool config_option(struct config *config, enum config_key key, const char *value
 	return set(config, key, value, FROM_OPTION);
 }
 
-/* Relative to the folder of the file that names it, or to where we are if an option names it. */
-static bool find_file(struct config *config, enum config_key key)
+/* Relative to the folder of the file that names it, or to where we are if an option names it. NULL: out of memory. */
+static char *full_name(struct config *config, enum config_key key)
 {
 	const char *slash = config->file ? strrchr(config->file, '/') : NULL;
 	const char *name = config->text[key];
-	char *path = NULL, *found;
+	char *path;
 
-	if (config->from[key] > 0 && *name != '/' && slash &&
-	    asprintf(&path, "%.*s%s", (int)(slash + 1 - config->file), config->file, name) < 0)
-		return refuse(config, FROM_NOWHERE, "out of memory");
-	found = realpath(path ? path : name, NULL);
-	free(path);
-	if (!found)
-		return refuse_value(config, key, "%s", strerror(errno));
+	if (config->from[key] <= 0 || *name == '/' || !slash)
+		path = strdup(name);
+	else if (asprintf(&path, "%.*s%s", (int)(slash + 1 - config->file), config->file, name) < 0)
+		path = NULL;
+	if (!path)
+		refuse(config, FROM_NOWHERE, "out of memory");
+	return path;
+}
+
+static bool set_path(struct config *config, enum config_key key, char *path)
+{
 	free(config->text[key]);
-	config->text[key] = found;
+	config->text[key] = path;
 	return true;
+}
+
+static bool find_file(struct config *config, enum config_key key)
+{
+	char *path = full_name(config, key), *found = path ? realpath(path, NULL) : NULL;
+	int err = errno;
+
+	if (!path)
+		return false;
+	free(path);
+	return found ? set_path(config, key, found) : refuse_value(config, key, "%s", strerror(err));
+}
+
+/* A file that may have to be made: then its folder is there. */
+static bool find_new_file(struct config *config, enum config_key key)
+{
+	char *path = full_name(config, key), *slash, *folder, *found;
+	int n;
+
+	if (!path)
+		return false;
+	slash = strrchr(path, '/');
+	if (!access(path, F_OK) || errno != ENOENT || (slash && !slash[1])) {
+		free(path);
+		return find_file(config, key);
+	}
+	if (slash)
+		*slash = '\0';
+	folder = realpath(!slash ? "." : slash == path ? "/" : path, NULL);
+	if (!folder) {
+		free(path);
+		return refuse_value(config, key, "its folder: %s", strerror(errno));
+	}
+	n = asprintf(&found, "%s/%s", folder, slash ? slash + 1 : path);
+	free(folder);
+	free(path);
+	return n < 0 ? refuse(config, FROM_NOWHERE, "out of memory") : set_path(config, key, found);
 }
 
 /* By the name of a Debian package, else a file. */
 static bool find_firmware(struct config *config)
 {
-	static const struct { const char *name, *package, *file; } known[] = {
-		{ "seabios", "seabios", "/usr/share/seabios/bios-256k.bin" },
-		{ "ovmf", "ovmf", "/usr/share/ovmf/OVMF.fd" },
+	static const struct { const char *name, *package, *file, *variables; } known[] = {
+		{ "seabios", "seabios", "/usr/share/seabios/bios-256k.bin", NULL },
+		{ "ovmf", "ovmf", "/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd" },
 	};
 	u32 i;
 
 	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
 		if (strcmp(config->text[KEY_FIRMWARE], known[i].name))
 			continue;
-		if (access(known[i].file, R_OK))
+		if (access(known[i].file, R_OK) || (known[i].variables && access(known[i].variables, R_OK)))
 			return refuse_value(config, KEY_FIRMWARE, "%s: %s; Debian's package `%s` has it", known[i].file,
 					    strerror(errno), known[i].package);
+		config->variables_template = known[i].variables;
 		free(config->text[KEY_FIRMWARE]);
 		config->text[KEY_FIRMWARE] = strdup(known[i].file);
 		return config->text[KEY_FIRMWARE] || refuse(config, FROM_NOWHERE, "out of memory");
 	}
 	return find_file(config, KEY_FIRMWARE);
+}
+
+static bool find_variables(struct config *config)
+{
+	if (config->from[KEY_VARIABLES])
+		return config->variables_template ? find_new_file(config, KEY_VARIABLES) : find_file(config, KEY_VARIABLES);
+	if (!config->variables_template)
+		return true;
+	config->text[KEY_VARIABLES] = strdup(VARIABLES);
+	return config->text[KEY_VARIABLES] || refuse(config, FROM_NOWHERE, "out of memory");
 }
 
 static bool finish_boot(struct config *config)
@@ -609,8 +663,10 @@ static bool finish_boot(struct config *config)
 		if (config->from[with_kernel[i]] && !config->from[KEY_KERNEL])
 			return refuse_value(config, with_kernel[i], "there is no `kernel` that it is for");
 	}
+	if (config->from[KEY_VARIABLES] && !config->from[KEY_FIRMWARE])
+		return refuse_value(config, KEY_VARIABLES, "there is no `firmware` whose variables they are");
 	if (config->from[KEY_FIRMWARE])
-		return find_firmware(config);
+		return find_firmware(config) && find_variables(config);
 	if (!config->from[KEY_KERNEL])
 		return refuse(config, FROM_NOWHERE, "`firmware` is missing, or `kernel`");
 	return find_file(config, KEY_KERNEL) && (!config->from[KEY_INITRD] || find_file(config, KEY_INITRD));

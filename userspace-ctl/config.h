@@ -12,6 +12,7 @@ enum config_key {
 	KEY_CPUS,
 	KEY_SHARED,
 	KEY_FIRMWARE,
+	KEY_VARIABLES,
 	KEY_KERNEL,
 	KEY_INITRD,
 	KEY_CMDLINE,
@@ -67,6 +68,7 @@ struct config {
 	u32 freeze_after;		/* seconds; 0: never */
 	struct config_disk disk[CONFIG_DISKS];
 	struct config_device device[CONFIG_DEVICES];
+	const char *variables_template;	/* what a file for the firmware's variables is made from; NULL: it must be there */
 	char *text[CONFIG_KEYS];	/* of every key that was given; of files the absolute path */
 	int from[CONFIG_KEYS];
 	int problem_line;

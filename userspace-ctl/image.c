@@ -15,6 +15,7 @@
 #include "../include/uapi/avmm_netlink.h"
 #include "avmmctl.h"
 #include "image.h"
+#include "variables.h"
 
 #define KERNEL_MAX	(1ll << 30)
 #define PHYS_BITS_LEAF	0x80000008u
@@ -56,8 +57,7 @@ static int read_all(int fd, const char *name, u8 *to, u64 size)
 	return EXIT_DONE;
 }
 
-/* what: "a Linux kernel" */
-static int read_file(const char *name, const char *what, u64 max, u8 **data, u64 *size)
+int image_read_file(const char *name, const char *what, u64 max, u8 **data, u64 *size)
 {
 	int fd = open_file(name, size), ret;
 
@@ -77,7 +77,7 @@ static int read_kernel(struct image *image, const char *name)
 {
 	const char *problem;
 	u64 size = 0;
-	int ret = read_file(name, "a Linux kernel", KERNEL_MAX, &image->kernel, &size);
+	int ret = image_read_file(name, "a Linux kernel", KERNEL_MAX, &image->kernel, &size);
 
 	if (ret)
 		return ret;
@@ -108,6 +108,19 @@ static int plan(struct image *image, const struct config *config)
 	return fail("%s: %s", config->text[KEY_KERNEL], image->layout.problem);
 }
 
+static int open_variables(struct image *image, const struct config *config)
+{
+	u64 size = 0;
+	int ret;
+
+	if (!config->text[KEY_VARIABLES])
+		return EXIT_DONE;
+	ret = variables_read(config, &image->variables, &size);
+	if (!ret && !rom_add_variables(&image->rom, image->variables, size))
+		ret = fail("%s: %s", config->text[KEY_VARIABLES], image->rom.problem);
+	return ret;
+}
+
 static int open_firmware(struct image *image, const struct config *config)
 {
 	const char *name = config->text[KEY_FIRMWARE];
@@ -116,12 +129,15 @@ static int open_firmware(struct image *image, const struct config *config)
 		.ioapic_id = avmm_ioapic_id(config->cpus),
 	};
 	u64 size = 0;
-	int ret = read_file(name, "firmware", AVMM_ROM_MAX, &image->firmware, &size);
+	int ret = image_read_file(name, "firmware", AVMM_ROM_MAX, &image->firmware, &size);
 
 	if (ret)
 		return ret;
 	if (!rom_parse(image->firmware, size, &image->rom))
 		return fail("%s: %s", name, image->rom.problem);
+	ret = open_variables(image, config);
+	if (ret)
+		return ret;
 	machine.pm_base = image->rom.kind == ROM_UEFI ? PM_BASE_UEFI : AVMM_PM_BASE;
 	image->files = malloc(sizeof(*image->files));
 	if (!image->files)
@@ -162,7 +178,7 @@ struct mapping {
 static int fill(const struct image *image, const struct mapping *to)
 {
 	if (image->firmware) {
-		rom_write(&image->rom, image->firmware, to->rom, to->ram + ROM_SHADOW);
+		rom_write(&image->rom, image->variables, image->firmware, to->rom, to->ram + ROM_SHADOW);
 		fw_cfg_write(image->files, to->fw_cfg);
 		return EXIT_DONE;
 	}
@@ -235,9 +251,11 @@ int image_write(const struct image *image)
 void image_close(struct image *image)
 {
 	free(image->firmware);
+	free(image->variables);
 	free(image->files);
 	free(image->kernel);
 	image->firmware = NULL;
+	image->variables = NULL;
 	image->files = NULL;
 	image->kernel = NULL;
 	if (image->initrd >= 0)

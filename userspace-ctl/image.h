@@ -13,6 +13,7 @@
 
 struct image {
 	u8 *firmware;			/* the whole file; NULL: direct boot of a kernel */
+	u8 *variables;			/* its own; NULL: none that could be kept */
 	struct rom rom;
 	struct firmware_files *files;
 
@@ -29,5 +30,8 @@ int image_open(struct image *image, const struct config *config);
 int image_write(const struct image *image);	/* to the partition's memory, which is zero */
 
 void image_close(struct image *image);
+
+/* what: "a Linux kernel". The buffer is the caller's to free, also after a refusal. */
+int image_read_file(const char *name, const char *what, u64 max, u8 **data, u64 *size);
 
 #endif

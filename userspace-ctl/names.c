@@ -83,6 +83,7 @@ static const struct {
 	[AVMM_PARTITION_COUNT_DISK_MESSAGES] = { "disk_messages", "disk commands that went to the service" },
 	[AVMM_PARTITION_COUNT_DISK_CALLS] = { "disk_calls", "answers to them" },
 	[AVMM_PARTITION_COUNT_YIELDS] = { "yields", "times that spinning vCPUs let vCPU 0 in" },
+	[AVMM_PARTITION_COUNT_FLASH] = { "flash", "writes to firmware's variables" },
 };
 
 _Static_assert(COUNT(partition_counters) == AVMM_PARTITION_COUNTERS,

@@ -48,6 +48,8 @@ int partition_create(struct connection *connection, const struct config *config,
 {
 	const struct value values[] = {
 		{ AVMM_ATTR_ROM_SIZE, image->rom.size, sizeof(u64) },
+		{ AVMM_ATTR_FLASH, image->rom.variables_size ? rom_variables(&image->rom) : 0, sizeof(u64) },
+		{ AVMM_ATTR_FLASH_SIZE, image->rom.variables_size, sizeof(u64) },
 		{ AVMM_ATTR_PARTITION_MEMORY, config->memory, sizeof(u64) },
 		{ AVMM_ATTR_SERVICE_SHARE, config->service, sizeof(u32) },
 		{ AVMM_ATTR_VCPUS, config->cpus, sizeof(u32) },

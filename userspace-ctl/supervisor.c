@@ -16,6 +16,7 @@
 #include "names.h"
 #include "partition.h"
 #include "supervisor.h"
+#include "variables.h"
 
 #define OVERLAY_SECONDS	5		/* an overlay is looked at as often as this */
 #define LOCK_TRIES	50		/* of 100 ms: a supervisor whose partition is gone ends soon */
@@ -116,12 +117,13 @@ void supervisor_catch_signals(void)
 	}
 }
 
-static int reload(struct connection *connection, const struct config *config)
+static int reload(struct connection *connection, const struct config *config, struct variables *variables)
 {
 	struct image image;
 	int ret;
 
 	notice("the guest resets: its boot image is loaded again");
+	variables_save(variables);
 	ret = image_open(&image, config);
 	if (ret)
 		return ret;
@@ -152,7 +154,7 @@ static int shut_down(struct connection *connection, const struct partition_statu
  * and the module may not have told why yet: with the reason of something older, or none, an event is still to come.
  */
 static bool attend(struct connection *connection, const struct config *config, struct partition_status *partition,
-		   u32 *resets, int *status)
+		   struct variables *variables, u32 *resets, int *status)
 {
 	*status = partition_get(connection, partition);
 	if (*status)
@@ -163,7 +165,7 @@ static bool attend(struct connection *connection, const struct config *config, s
 	}
 	if (partition->resets != *resets) {
 		*resets = partition->resets;
-		*status = reload(connection, config);
+		*status = reload(connection, config, variables);
 		return !*status;
 	}
 	if (partition->state != AVMM_PARTITION_OFF || partition->reason == AVMM_REASON_NONE ||
@@ -174,7 +176,8 @@ static bool attend(struct connection *connection, const struct config *config, s
 	return false;
 }
 
-int supervise(struct connection *connection, struct connection *events, const struct config *config)
+static int watch(struct connection *connection, struct connection *events, const struct config *config,
+		 struct variables *variables)
 {
 	struct partition_status partition;
 	time_t deadline = 0;
@@ -182,10 +185,13 @@ int supervise(struct connection *connection, struct connection *events, const st
 	u32 resets = 0;
 	int status, wait;
 
-	while (attend(connection, config, &partition, &resets, &status)) {
+	while (attend(connection, config, &partition, variables, &resets, &status)) {
+		variables_look(variables, partition.counters[AVMM_PARTITION_COUNT_FLASH]);
 		wait = signals ? shut_down(connection, &partition, &deadline) : -1;
 		if (disks_look(config, &full) && wait < 0 && !signals)
 			wait = OVERLAY_SECONDS * 1000;
+		if (variables->path && !signals)
+			wait = VARIABLES_SECONDS * 1000;
 		if (signals && wait < 0) {
 			notice("the user partition is stopped by force");
 			return partition_stop(connection, true);
@@ -196,5 +202,18 @@ int supervise(struct connection *connection, struct connection *events, const st
 	}
 	if (status)
 		partition_stop(connection, true);
+	return status;
+}
+
+int supervise(struct connection *connection, struct connection *events, const struct config *config)
+{
+	struct variables variables;
+	int status = variables_begin(&variables, config);
+
+	if (status)
+		partition_stop(connection, true);
+	else
+		status = watch(connection, events, config, &variables);
+	variables_end(&variables);
 	return status;
 }

@@ -55,6 +55,10 @@ struct avmm_partition_config {
 	u64 fw_cfg;
 	u64 fw_cfg_size;
 
+	/* of the ROM these bytes are flash, where firmware keeps its variables; pages, 0: none */
+	u64 flash;
+	u64 flash_size;
+
 	u32 disks;		/* 1: the page of the disguised disk is filled in, its back half waits for commands */
 	u32 max_skew;		/* microseconds that the vCPU of the shared CPU waits at most; 0: as its share has it */
 
@@ -116,6 +120,7 @@ struct avmm_partition_page {
 	u64 disk_messages;		/* crossings to the back half of the disk … */
 	u64 disk_calls;			/* … and back */
 	u64 yields;			/* times that spinning vCPUs let that of the shared CPU in */
+	u64 flash_changes;		/* two for each write to the flash's content, odd during one */
 	struct avmm_device_counts device[AVMM_MAX_DEVICES];	/* by number */
 };
 

@@ -26,8 +26,8 @@ enum avmm_genl_cmd {
 	 */
 	AVMM_CMD_GET_PARTITION,		/* reply: PARTITION, TSC */
 	AVMM_CMD_PARTITION_CREATE,	/* PARTITION_MEMORY, SERVICE_SHARE; optional: VCPUS, SHARED, CAP_SERVICE,
-					   CAP_USER, ON_TRIPLE_FAULT, MEMORY_RESERVE, ROM_SIZE. EEXIST, ENOMEM, ERANGE. State:
-					   CREATED */
+					   CAP_USER, ON_TRIPLE_FAULT, MEMORY_RESERVE, ROM_SIZE, FLASH, FLASH_SIZE. EEXIST,
+					   ENOMEM, ERANGE. State: CREATED */
 	AVMM_CMD_PARTITION_START,	/* RIP, RSI, CR3, GDT_BASE, GDT_LIMIT, EPOCH; with firmware, where all but EPOCH mean
 					   nothing, also FW_CFG_SIZE. From CREATED to RUNNING */
 	AVMM_CMD_PARTITION_STOP,	/* running: presses the ACPI power button and returns at once, event OFF follows
@@ -141,6 +141,8 @@ enum avmm_genl_attr {
 	AVMM_ATTR_USER_EXITS,		/* binary: as EXITS, of the user's vCPU on this CPU (in GET_STATS) */
 	AVMM_ATTR_MAX_SKEW,		/* u32: microseconds that the shared CPU's vCPU waits at most while it has work, where
 					   its share allows; 0: as its share has it. In CREATE and PARTITION */
+	AVMM_ATTR_FLASH,		/* u64: guest-physical address of flash in the ROM, where firmware keeps variables */
+	AVMM_ATTR_FLASH_SIZE,		/* u64: bytes of it, whole pages */
 	__AVMM_ATTR_MAX,
 };
 #define AVMM_ATTR_MAX (__AVMM_ATTR_MAX - 1)
@@ -173,6 +175,7 @@ enum avmm_partition_counter {
 	AVMM_PARTITION_COUNT_DISK_MESSAGES,	/* crossings to the back half of the disguised disk */
 	AVMM_PARTITION_COUNT_DISK_CALLS,	/* … and back */
 	AVMM_PARTITION_COUNT_YIELDS,	/* times that spinning vCPUs let that of the shared CPU in */
+	AVMM_PARTITION_COUNT_FLASH,	/* writes to the content of firmware's flash */
 	AVMM_PARTITION_COUNTERS
 };
 
@@ -199,7 +202,9 @@ enum avmm_device_counter {		/* since START */
  * /dev/avmm (root only): mmap() it MAP_SHARED; the offset is the guest-physical address. RAM lies from 0 up to
  * AVMM_PCI_HOLE (avmm/partition.h) and what is more from 4 GiB on; firmware's ROM ends at 4 GiB, and fw_cfg's files have
  * AVMM_FW_CFG_MAX bytes at AVMM_FW_CFG_OFFSET; anything else is ENXIO. What was mapped is SIGBUS
- * once the partition is gone. While the device is open or a partition exists the module cannot be removed.
+ * once the partition is gone. read() gives the content of the flash, as it is or, without a partition, as the last one
+ * left it: a read from its beginning gives that of one moment, or EAGAIN if the guest writes all the time. While the
+ * device is open or a partition exists the module cannot be removed.
  */
 #define AVMM_DEVICE		"/dev/avmm"
 #define AVMM_FW_CFG_OFFSET	0xc0000000ull

@@ -17,6 +17,25 @@ static void check(bool condition)
 		abort();
 }
 
+/* The same bytes as a store of variables: either refused, or in front of the code. */
+static void place_variables(struct rom *rom, const u8 *image, size_t size)
+{
+	u8 *to, shadow[ROM_SHADOW_SIZE] = { 0 };
+
+	rom->kind = ROM_UEFI;
+	if (!rom_add_variables(rom, image, size)) {
+		check(rom->problem[0]);
+		return;
+	}
+	check(rom->variables_size == size && rom->image_size == 2 * size && rom->size <= AVMM_ROM_MAX);
+	to = malloc(rom->size);
+	check(to);
+	rom_write(rom, image, image, to, shadow);
+	check(!memcmp(to + (rom_variables(rom) - (ROM_END - rom->size)), image, size));
+	check(!memcmp(to + rom->size - size, image, size));
+	free(to);
+}
+
 static void place(const u8 *image, size_t size)
 {
 	u8 *to, shadow[ROM_SHADOW_SIZE] = { 0 };
@@ -29,10 +48,11 @@ static void place(const u8 *image, size_t size)
 	check(rom.size >= size && rom.size - size < AVMM_BLOCK_SIZE && rom.size <= AVMM_ROM_MAX);
 	to = malloc(rom.size);
 	check(to);
-	rom_write(&rom, image, to, shadow);
+	rom_write(&rom, NULL, image, to, shadow);
 	check(!memcmp(to + rom.size - size, image, size));
 	check(!memcmp(shadow + ROM_SHADOW_SIZE - ROM_IMAGE_MIN, image + size - ROM_IMAGE_MIN, ROM_IMAGE_MIN));
 	free(to);
+	place_variables(&rom, image, size);
 }
 
 /* Tiles the bytes to a whole image, so that small inputs reach behind the checks of size. */

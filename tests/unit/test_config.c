@@ -202,6 +202,12 @@ static const struct {
 	  "user.ini:4: cmdline = quiet: there is no `kernel` that it is for" },
 	{ "[partition]\nmemory=4M\nfirmware=ovmf\nkernel=/dev/null\n",
 	  "user.ini:3: firmware = ovmf: there is `kernel` too: it is either of them" },
+	{ "[partition]\nmemory=4M\nvariables=x\nkernel=/dev/null\n",
+	  "user.ini:3: variables = x: there is no `firmware` whose variables they are" },
+	{ "[partition]\nmemory=4M\nfirmware=/dev/null\nvariables=/no/file\n",
+	  "user.ini:4: variables = /no/file: No such file or directory" },
+	{ "[partition]\nmemory=4M\nfirmware=ovmf\nvariables=/no/file\n",
+	  "user.ini:4: variables = /no/file: its folder: No such file or directory" },
 	{ "[shares]\nuser = 100\n", "user.ini:2: user = 100: percent, from 0.1 to 99.9" },
 	{ "[shares]\nuser = 0\n", "user.ini:2: user = 0: percent, from 0.1 to 99.9" },
 	{ "[shares]\nuser = 10.55\n", "user.ini:2: user = 10.55: percent, from 0.1 to 99.9" },
@@ -298,6 +304,29 @@ static void firmware_is_a_way_to_boot(void **state)
 	assert_true(config_finish(&config));
 	assert_string_equal(config.text[KEY_FIRMWARE], "/dev/null");
 	assert_null(config.text[KEY_KERNEL]);
+	assert_null(config.text[KEY_VARIABLES]);
+}
+
+/* Those of OVMF need not be there yet: relative to the INI file's folder, or where all look for them. */
+static void ovmf_has_variables(void **state)
+{
+	const char text[] = "[partition]\nmemory=8M\nfirmware=ovmf\nvariables=not/there/../new.fd\n";
+	FILE *stream = fmemopen((void *)(uintptr_t)text, sizeof(text) - 1, "r");
+
+	(void)state;
+	assert_true(finish("[partition]\nmemory=8M\nfirmware=ovmf\n"));
+	assert_string_equal(config.text[KEY_VARIABLES], "/var/lib/avmm/variables.fd");
+	assert_non_null(config.variables_template);
+	config_free(&config);
+	assert_true(config_read(&config, stream, "/dev/user.ini"));
+	fclose(stream);
+	assert_false(config_finish(&config));
+	config_free(&config);
+	assert_true(finish("[partition]\nmemory=8M\nfirmware=ovmf\nvariables=/dev/new.fd\n"));
+	assert_string_equal(config.text[KEY_VARIABLES], "/dev/new.fd");
+	assert_true(finish("[partition]\nmemory=8M\nfirmware=/dev/null\nvariables=/dev/zero\n"));
+	assert_string_equal(config.text[KEY_VARIABLES], "/dev/zero");
+	assert_null(config.variables_template);
 }
 
 static void percents_are_permille(void **state)
@@ -325,6 +354,7 @@ int main(void)
 		cmocka_unit_test(options_win),
 		cmocka_unit_test(files_are_beside_the_file),
 		cmocka_unit_test(firmware_is_a_way_to_boot),
+		cmocka_unit_test(ovmf_has_variables),
 		cmocka_unit_test(percents_are_permille),
 	};
 

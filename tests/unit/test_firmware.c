@@ -330,7 +330,7 @@ static void image_ends_at_the_reset_vector(void **state)
 	assert_true(rom_parse(image, size, &r));
 	assert_int_equal(r.kind, ROM_BIOS);
 	assert_int_equal(r.size, 2 << 20);
-	rom_write(&r, image, rom, shadow);
+	rom_write(&r, NULL, image, rom, shadow);
 	assert_int_equal(rom[0], 0xff);
 	assert_int_equal(rom[r.size - size - 1], 0xff);
 	assert_memory_equal(rom + r.size - size, image, size);
@@ -341,7 +341,7 @@ static void image_ends_at_the_reset_vector(void **state)
 	/* as small as can be: the shadow begins with zeroes */
 	assert_true(rom_parse(image, ROM_IMAGE_MIN, &r));
 	memset(shadow, 0, ROM_SHADOW_SIZE);
-	rom_write(&r, image, rom, shadow);
+	rom_write(&r, NULL, image, rom, shadow);
 	assert_int_equal(shadow[ROM_SHADOW_SIZE - ROM_IMAGE_MIN - 1], 0);
 	assert_memory_equal(shadow + ROM_SHADOW_SIZE - ROM_IMAGE_MIN, image, ROM_IMAGE_MIN);
 	test_free(image);
@@ -370,6 +370,92 @@ static void other_files_are_refused(void **state)
 	test_free(image);
 }
 
+static void make_volume(u8 *at, u32 size)
+{
+	static const u8 header[] = {
+		0x8d, 0x2b, 0xf1, 0xff, 0x96, 0x76, 0x8b, 0x4c, 0xa9, 0x85, 0x27, 0x47, 0x07, 0x5b, 0x4f, 0x50,
+	};
+	u32 i;
+
+	memset(at, 0, 16);
+	memcpy(at + 16, header, sizeof(header));
+	for (i = 0; i < 8; i++)
+		at[32 + i] = i < 4 ? (u8)(size >> 8 * i) : 0;
+	memcpy(at + 40, "_FVH", 4);
+	memset(at + 44, 0x5a, size - 44);
+}
+
+/* The variables come first, and both end at 4 GiB, in whole blocks. */
+static void variables_precede_the_code(void **state)
+{
+	const u32 code = 0x37c000, size = 0x84000;
+	u8 *image = test_calloc(1, code), *store = test_calloc(1, size), *rom = test_calloc(1, 6 << 20);
+	u8 *shadow = test_calloc(1, ROM_SHADOW_SIZE);
+	struct rom r;
+
+	(void)state;
+	memcpy(image + 40, "_FVH", 4);
+	memset(image + code - 16, 0x90, 16);
+	make_volume(store, size);
+	assert_true(rom_parse(image, code, &r));
+	assert_int_equal(r.kind, ROM_UEFI);
+	assert_true(rom_add_variables(&r, store, size));
+	assert_int_equal(r.size, 4 << 20);
+	assert_int_equal(rom_variables(&r), 0xffc00000);
+	rom_write(&r, store, image, rom, shadow);
+	assert_memory_equal(rom, store, size);
+	assert_memory_equal(rom + size, image, code);
+	assert_memory_equal(shadow, image + code - ROM_SHADOW_SIZE, ROM_SHADOW_SIZE);
+
+	/* with a gap before them */
+	assert_true(rom_parse(image, code, &r));
+	make_volume(store, 4096);
+	assert_true(rom_add_variables(&r, store, 4096));
+	assert_int_equal(rom_variables(&r), 0x100000000 - code - 4096);
+	rom_write(&r, store, image, rom, shadow);
+	assert_int_equal(rom[r.size - code - 4097], 0xff);
+	assert_memory_equal(rom + r.size - code - 4096, store, 4096);
+	test_free(image);
+	test_free(store);
+	test_free(rom);
+	test_free(shadow);
+}
+
+static void not_variables(struct rom r, const u8 *store, u64 size, const char *why)
+{
+	assert_false(rom_add_variables(&r, store, size));
+	assert_non_null(strstr(r.problem, why));
+}
+
+static void what_is_no_variables(void **state)
+{
+	const u32 code = 0x37c000, size = 0x84000;
+	u8 *image = test_calloc(1, code), *store = test_calloc(1, size);
+	struct rom r, again;
+
+	(void)state;
+	memcpy(image + 40, "_FVH", 4);
+	memset(image + code - 16, 0x90, 16);
+	assert_true(rom_parse(image, code, &r));
+	not_variables(r, store, size, "no store");
+	make_volume(store, size);
+	not_variables(r, store, 0, "multiple");
+	not_variables(r, store, size - 1, "multiple");
+	not_variables(r, store, size - 4096, "another size");
+	not_variables(r, store, 15 << 20, "more than 16 MiB");
+	store[16]++;
+	not_variables(r, store, size, "no store");
+	/* the power failed while its first block was written anew */
+	memset(store, 0xff, 4096);
+	again = r;
+	assert_true(rom_add_variables(&again, store, size));
+	image[40] = 0;
+	assert_true(rom_parse(image, code, &r));
+	not_variables(r, store, size, "no UEFI firmware");
+	test_free(image);
+	test_free(store);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -379,6 +465,8 @@ int main(void)
 		cmocka_unit_test(old_items_are_empty),
 		cmocka_unit_test(files_have_limits),
 		cmocka_unit_test(image_ends_at_the_reset_vector),
+		cmocka_unit_test(variables_precede_the_code),
+		cmocka_unit_test(what_is_no_variables),
 		cmocka_unit_test(other_files_are_refused),
 	};
 

@@ -27,6 +27,11 @@ int fail(const char *format, ...)
 	return EXIT_REFUSED;
 }
 
+void notice(const char *format, ...)
+{
+	(void)format;
+}
+
 struct files {
 	int ram;
 	struct config config;

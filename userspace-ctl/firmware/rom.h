@@ -18,14 +18,24 @@ enum rom_kind { ROM_BIOS, ROM_UEFI };
 struct rom {
 	enum rom_kind kind;
 	u64 size;		/* of the ROM: whole blocks */
-	u64 image_size;
+	u64 image_size;		/* variables and code */
+	u64 variables_size;	/* they come before the code; 0: none of their own */
 	char problem[128];
 };
 
 /* False with rom->problem if that is no firmware. */
 bool rom_parse(const u8 *image, u64 size, struct rom *rom);
 
-/* to: rom->size bytes; shadow: ROM_SHADOW_SIZE bytes, zero. */
-void rom_write(const struct rom *rom, const u8 *image, u8 *to, u8 *shadow);
+/* Variables that lie in a file of their own; likewise. */
+bool rom_add_variables(struct rom *rom, const u8 *variables, u64 size);
+
+/* Where they are in the partition's memory. */
+static inline u64 rom_variables(const struct rom *rom)
+{
+	return ROM_END - rom->image_size;
+}
+
+/* variables: NULL, without any. to: rom->size bytes; shadow: ROM_SHADOW_SIZE bytes, zero. */
+void rom_write(const struct rom *rom, const u8 *variables, const u8 *image, u8 *to, u8 *shadow);
 
 #endif

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Messages of the monitor: one Linux interrupt per CPU, with a vector from the kernel's own vector domain, so that no
- * vector is stolen. The monitor raises it by an IPI to its own CPU. The handler only wakes a work item, which passes
- * new lines of the monitor's log to the kernel log and to netlink, and lets the user partition's parts look at theirs.
+ * vector is stolen. The monitor raises it by an IPI to its own CPU. The handler wakes the disk's worker if there are
+ * commands for it, and a work item if there is anything else: that passes new lines of the monitor's log to the kernel log
+ * and to netlink, and lets the user partition's parts look at theirs.
  *
  * The shared CPU has one more, by which dedicated CPUs call it: its handler enters the monitor, and that is all.
  */
@@ -59,11 +60,28 @@ static void look_everywhere(struct work_struct *work)
 
 static DECLARE_WORK(look_work, look_everywhere);
 
+/* A word that is not what it was at the last message. Of two CPUs at a time one is late, and the next message looks again. */
+#define moved(kept, word)	({ u64 now_ = READ_ONCE(word); bool moved_ = READ_ONCE(kept) != now_; \
+				   WRITE_ONCE(kept, now_); moved_; })
+
+/* All that look_everywhere() looks at. The commonest message is of the disk, which has nothing of it. */
+static bool something_new(void)
+{
+	static u64 state, resets, output, input;
+	const struct avmm_partition_page *page = avmm_shared_partition();
+	const struct avmm_console *console = avmm_shared_console();
+
+	/* each of them, as all are to be kept */
+	return (READ_ONCE(avmm_shared_log()->head) != READ_ONCE(log_seen)) | moved(state, page->state) |
+	       moved(resets, page->resets_wanted) | moved(output, console->out_head) | moved(input, console->in_tail);
+}
+
 static irqreturn_t on_message(int irq, void *data)
 {
 	avmm_disk_message();
 	avmm_device_look();
-	schedule_work(&look_work);
+	if (something_new())
+		schedule_work(&look_work);
 	return IRQ_HANDLED;
 }
 

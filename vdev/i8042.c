@@ -8,6 +8,7 @@
 #define STATUS_UNLOCKED	0x10u
 #define STATUS_MOUSE	0x20u	/* it comes from the auxiliary port */
 #define STATUS_TIMEOUT	0x40u
+#define STATUS_PARITY	0x80u
 
 #define COMMAND_IRQ1	0x01u
 #define COMMAND_IRQ12	0x02u
@@ -158,8 +159,9 @@ static u64 status_read(void *ctx, u32 port, unsigned int size, u64 now)
 	const struct i8042 *k = ctx;
 
 	(void)port, (void)size, (void)now;
-	return STATUS_UNLOCKED | k->status | (k->system ? STATUS_SYSTEM : 0) |
-	       (k->last_command ? STATUS_COMMAND : 0);
+	/* With an empty buffer: nobody answers on the lines. EDK II would wait for a keyboard, several seconds each time. */
+	return STATUS_UNLOCKED | (k->status ? k->status : STATUS_TIMEOUT | STATUS_PARITY) |
+	       (k->system ? STATUS_SYSTEM : 0) | (k->last_command ? STATUS_COMMAND : 0);
 }
 
 static void command_write(void *ctx, u32 port, unsigned int size, u64 value, u64 now)

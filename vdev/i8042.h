@@ -2,7 +2,8 @@
 /*
  * The keyboard controller of a PC, ports 60h and 64h, with nothing plugged in: it answers self tests, its command byte
  * can be read and written, it resets the CPU, and whatever is sent to a keyboard or a mouse times out at once, as the
- * controller says by FEh and the time-out bit of its status. A20 is always open, its bit is remembered.
+ * controller says by FEh and the time-out bit of its status; time-out and parity error without a byte mean that nobody is
+ * there. A20 is always open, its bit is remembered.
  *
  * Commands of the AT's technical reference and the PS/2's auxiliary port. One byte is output at a time; a command that
  * answers while one waits takes its place.

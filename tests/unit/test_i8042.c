@@ -71,6 +71,18 @@ static void command_byte_is_kept(void **state)
 	assert_int_equal(ask(0x20), 0x65);
 }
 
+/* EDK II takes both bits, without a byte, for the sign that it need not wait for a keyboard. */
+static void nobody_is_there(void **state)
+{
+	(void)state;
+	assert_int_equal(in(COMMAND) & (FULL | TIMEOUT | 0x80), TIMEOUT | 0x80);
+	out(COMMAND, 0xaa);
+	assert_int_equal(in(COMMAND) & (FULL | TIMEOUT | 0x80), FULL);
+	assert_int_not_equal(in(COMMAND), 0xff);
+	assert_int_equal(in(DATA), 0x55);
+	assert_int_equal(in(COMMAND) & (FULL | TIMEOUT | 0x80), TIMEOUT | 0x80);
+}
+
 /* Nothing is plugged in: an answer at once, so that nobody waits, and it says time-out. */
 static void devices_do_not_answer(void **state)
 {
@@ -82,7 +94,7 @@ static void devices_do_not_answer(void **state)
 	out(DATA, 0xf2);
 	assert_int_equal(in(COMMAND) & (FULL | MOUSE | TIMEOUT), FULL | MOUSE | TIMEOUT);
 	assert_int_equal(in(DATA), 0xfe);
-	assert_int_equal(in(COMMAND) & (FULL | TIMEOUT), 0);
+	assert_false(in(COMMAND) & FULL);
 }
 
 /* How Linux finds out that there is an auxiliary port, and that its interrupt arrives. */
@@ -128,6 +140,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(self_tests_pass, setup),
 		cmocka_unit_test_setup(command_byte_is_kept, setup),
+		cmocka_unit_test_setup(nobody_is_there, setup),
 		cmocka_unit_test_setup(devices_do_not_answer, setup),
 		cmocka_unit_test_setup(loops_back, setup),
 		cmocka_unit_test_setup(resets_the_cpu, setup),

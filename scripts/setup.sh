@@ -16,10 +16,10 @@ packages="build-essential bc pkg-config kmod cpio xz-utils zstd patch
 	bochsbios vgabios isolinux syslinux-common xorriso
 	busybox-static kexec-tools
 	libcmocka-dev libnl-3-dev libnl-genl-3-dev libzydis-dev libinih-dev libjson-c-dev
-	libnbd-dev nbdkit nbd-server
+	libnbd-dev nbdkit nbd-server cryptsetup-bin
 	debhelper dh-dkms dkms lintian dnsmasq-base nginx-light ipxe ipxe-qemu seabios ovmf
 	qemu-system-x86 dmsetup curl iproute2
-	debootstrap grub-pc-bin grub-common fdisk e2fsprogs
+	debootstrap grub-pc-bin grub-efi-amd64-bin grub-common fdisk e2fsprogs dosfstools mtools
 	sparse cppcheck clang clang-tidy llvm libclang-rt-14-dev shellcheck mandoc acpica-tools
 	python3 python3-pytest python3-pytest-xdist python3-pytest-timeout"
 

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # build-image.sh FILE: a small Debian 12 as a raw disk image: MBR, GRUB, one ext4 partition with a stock kernel, its
-# console on ttyS0; root's password is "demo". As root; without loop devices: mke2fs fills the file system, and GRUB's
+# console on ttyS0; root's password is "demo". It boots by BIOS and by UEFI, for which a second, small partition has
+# GRUB where removable disks have it. As root; without loop devices: mke2fs and mtools fill the file systems, and GRUB's
 # boot sector and core image are put where grub-install would put them.
 #
 # Built once per content of this script: the image stays under build/cache/demo, FILE is a sparse copy.
@@ -14,6 +15,7 @@ mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 grub=/usr/lib/grub/i386-pc
 first=2048		# sector of the partition, 1 MiB
 size=1024		# MiB
+esp=8192		# sectors of the EFI system partition, at the end
 label=avmm-demo
 
 die() { echo "build-image: $*" >&2; exit 1; }
@@ -96,9 +98,23 @@ install_grub()
 	dd if="$core" of="$1" bs=512 seek=1 conv=notrunc status=none
 }
 
+# One program, with its modules and the menu's place built in.
+install_grub_efi()
+{
+	local app=$work/bootx64.efi start=$work/start.cfg
+
+	printf 'search --no-floppy --label --set=root %s\nconfigfile /boot/grub/grub.cfg\n' "$label" >"$start"
+	grub-mkimage -d /usr/lib/grub/x86_64-efi -O x86_64-efi -o "$app" -p /boot/grub -c "$start" \
+		part_msdos ext2 fat normal configfile serial terminal search search_label linux echo test
+	mkfs.vfat -n ESP -C "$work/esp" $((esp / 2)) >/dev/null
+	mmd -i "$work/esp" ::/EFI ::/EFI/BOOT
+	mcopy -i "$work/esp" "$app" ::/EFI/BOOT/BOOTX64.EFI
+	dd if="$work/esp" of="$1" bs=512 seek=$((size * 2048 - esp)) conv=notrunc,sparse status=none
+}
+
 build()
 {
-	local root=$work/root sectors=$((size * 2048 - first))
+	local root=$work/root sectors=$((size * 2048 - first - esp))
 
 	debootstrap --variant=minbase \
 		--include=systemd-sysv,udev,kmod,initramfs-tools,zstd,util-linux,e2fsprogs,procps,iproute2,dbus \
@@ -107,13 +123,14 @@ build()
 	install_kernel "$root" >>"$work/log" 2>&1 || { tail -n 20 "$work/log"; die "the kernel was not installed"; }
 	configure "$root"
 	write_menu "$root"
-	rm -f "$work/part" "$work/disk"
+	rm -f "$work/part" "$work/disk" "$work/esp"
 	truncate -s $((sectors * 512)) "$work/part"
 	mke2fs -q -t ext4 -L "$label" -d "$root" "$work/part"
 	truncate -s "${size}M" "$work/disk"
-	echo "$first,$sectors,83,*" | sfdisk -q "$work/disk"
+	printf '%s\n' "$first,$sectors,83,*" "$((first + sectors)),$esp,ef" | sfdisk -q "$work/disk"
 	dd if="$work/part" of="$work/disk" bs=1M seek=1 conv=notrunc,sparse status=none
 	install_grub "$work/disk"
+	install_grub_efi "$work/disk"
 }
 
 key=$(sha256sum <"$0" | cut -c 1-16)

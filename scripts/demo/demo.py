@@ -5,8 +5,11 @@
 A small Debian disk image is built and served by nbd-server on this machine. The workstation connects to it over its
 network card, and the image boots, unmodified, in the user partition from an ordinary IDE disk. Each step says how long it
 took; the last lines are a summary, and the status is 0 only if every step did what it should.
+
+demo.py [--firmware seabios|ovmf]
 """
 
+import argparse
 import contextlib
 import os
 import re
@@ -25,13 +28,14 @@ sys.path.insert(0, str(TOP / 'tests/lab'))
 from lab import Machine, payload, paths  # noqa: E402
 
 KERNEL = '6.1'
-SEABIOS = '/usr/share/seabios/bios-256k.bin'
+FIRMWARE = {'seabios': ('stock SeaBIOS', ['/usr/share/seabios/bios-256k.bin']),
+            'ovmf': ('stock OVMF', [f'/usr/share/OVMF/OVMF_{n}_4M.fd' for n in ('CODE', 'VARS')])}
 HOST = '10.0.2.2'           # this machine, as the workstation sees it
 FIRST_SECTOR = 2048         # of the image's partition
 INI = """[partition]
 memory = 320M
-firmware = seabios
-freeze_after = 60
+firmware = {firmware}
+{more}freeze_after = 60
 [shares]
 user = 90
 service = 10
@@ -44,8 +48,9 @@ BOOT_SECONDS = 1500         # of the emulator's CPU time
 
 
 class Demo:
-    def __init__(self, work):
+    def __init__(self, work, firmware):
         self.work = Path(work)
+        self.firmware = firmware
         self.begin = time.monotonic()
         self.times = []
         self.machine = None
@@ -97,7 +102,8 @@ class Demo:
         icu = self.work / 'icudata.so'
         subprocess.run(['gcc', '-shared', '-Wl,-soname,libicudata.so.72', '-x', 'c', '-', '-o', icu],
                        input='const char icudt72_dat[16];\n', text=True, check=True)
-        return [('/usr/bin/avmm-nbd', paths.BUILD / 'avmm-nbd'), (ICU, icu), (SEABIOS, SEABIOS)]
+        return [('/usr/bin/avmm-nbd', paths.BUILD / 'avmm-nbd'), (ICU, icu),
+                *((f, f) for f in FIRMWARE[self.firmware][1])]
 
     def boot(self):
         root = payload.build(KERNEL, self.work / 'payload', extra=self.files())
@@ -168,9 +174,20 @@ def launch(demo, port):
         demo.run('avmmctl nbd status')
 
 
+def change_variables(demo):
+    """A boot variable of the guest's is in the service's file."""
+    demo.command('ls /sys/firmware/efi/efivars | grep Boot')
+    demo.command('printf "\\007\\000\\000\\000\\003\\000" '
+                 '>/sys/firmware/efi/efivars/BootNext-8be4df61-93ca-11d2-aa0d-00e098032b8c; echo status $?')
+    demo.machine.run('sleep 2')
+    demo.run("tr -d '\\000' </root/variables.fd | grep -c BootNext")
+
+
 def use(demo):
-    with demo.step('Start the user partition: stock SeaBIOS, GRUB and Debian, from the disguised disk'):
-        demo.machine.write_file('/root/user.ini', INI)
+    uefi = demo.firmware == 'ovmf'
+    with demo.step(f'Start the user partition: {FIRMWARE[demo.firmware][0]}, GRUB and Debian, from the disguised disk'):
+        more = 'variables = /root/variables.fd\n' if uefi else ''
+        demo.machine.write_file('/root/user.ini', INI.format(firmware=demo.firmware, more=more))
         demo.run('cat /root/user.ini; avmmctl start /root/user.ini')
         demo.attach()
         demo.wait('login: $')
@@ -182,6 +199,8 @@ def use(demo):
         for line in ('uname -a', 'cat /proc/cmdline', 'lsblk', 'dmesg | grep -i -E "ata[0-9]|sda|SMBIOS|ACPI: RSDP"'):
             demo.command(line)
         demo.command('echo kept >/root/note; sync; echo $((6 * 7))')
+        if uefi:
+            change_variables(demo)
     with demo.step('Give it half of the CPU, live'):
         demo.run('avmmctl shares --user 50')
         demo.run('avmmctl status')
@@ -211,8 +230,11 @@ def leave(demo, image):
 
 
 def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--firmware', choices=FIRMWARE, default='seabios')
+    firmware = parser.parse_args().firmware
     work = tempfile.mkdtemp(prefix='avmm-demo-')
-    demo = Demo(work)
+    demo = Demo(work, firmware)
     image = demo.work / 'debian.img'
     failure = None
     try:

@@ -7,11 +7,13 @@ The tests of a class are one story: they share a guest, which is booted once for
 
 import json
 import re
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 
-from lab import avmm, kernel_log, user
+from lab import avmm, kernel_log, paths, user
 
 MIB = 1 << 20
 SIZE = 12 * MIB
@@ -30,6 +32,7 @@ backing = /tmp/disk3.img
 """
 # what libata says of a disk that is not as it should be
 TROUBLE = r'ata\d.*(exception|failed|error|timeout|slow to respond|resetting|limiting|frozen)|I/O error|qc timeout'
+CRYPT_MODULES = ['aesni-intel', 'xts', 'ecb', 'dm-crypt']
 SUSPENDED = 'dmsetup suspend --noflush --nolockfs d0'
 
 
@@ -154,6 +157,20 @@ class Story:
         assert 'limiting' not in u.out('dmesg')
         u.run('dmesg -c >/dev/null')
 
+    def test_06_size(self, m, u):
+        """Of a device that grows the guest notices nothing; one that shrank is another disk to it, with the new size."""
+        resize = 'truncate -s {} /tmp/disk3.img; losetup -c $(losetup -a | grep disk3.img | cut -d: -f1)'
+        m.run(resize.format('16M'))
+        u.run('disk_check -d /dev/disk3 -n 5 -r 2', timeout=240)
+        assert disk_status(m, 3)['size'] == 16 * MIB and not trouble(u)
+        m.run(resize.format('4M'))
+        read = 'dd if=/dev/disk3 of=/dev/null bs=4k count=1 iflag=direct skip='
+        assert u.run(f'{read}1023') and not u.run(f'{read}1024', check=False, timeout=240)
+        assert disk_status(m, 3)['size'] == 4 * MIB
+        u.run('until dmesg | grep -q " 8192 512-byte logical blocks"; do sleep 0.2; done', timeout=240)
+        assert 'IDNF' in u.out('dmesg')
+        u.run('dmesg -c >/dev/null')
+
     def test_07_freeze(self, m, u):
         m.run(f'export DM_DISABLE_UDEV=1; {SUSPENDED}')
         u.run('disk_check -d /dev/disk0 -n 15 -r 3 >/tmp/check 2>&1 &')
@@ -223,36 +240,86 @@ class TestDisk612(Story):
     shape = machine('6.12', '6.1', 2)
 
 
-class TestOverlay:
-    """A golden image, what is written to it, and the way back."""
-    shape = machine('6.1', '6.12', 1)
-    disks = ('[disk0]\nbacking = /dev/ram0\noverlay = ram\noverlay_size = 8M\n'
-             '[disk1]\nbacking = /dev/ram1\noverlay = /tmp/overlay\noverlay_size = 64M\n')
+def crypt_files(series):
+    """cryptsetup and the modules for it, which the machine does not have otherwise, as extra files."""
+    out = paths.IMAGES / f'crypt-{series}-{paths.key(paths.kernel_version(series), CRYPT_MODULES)}'
+    if not out.exists():
+        paths.IMAGES.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(dir=paths.IMAGES))
+        for n, name in enumerate(user.module_order(series, CRYPT_MODULES)):
+            (work / f'{n:02}-{Path(name).name}').write_bytes(user.module_bytes(series, name))
+        paths.replace_dir(work, out)
+    return (('/usr/sbin/cryptsetup', '/usr/sbin/cryptsetup'),
+            *((f'/root/crypt/{p.name}', p) for p in sorted(out.iterdir())))
 
-    def test_overlay(self, m, u):
-        m.run('set -e; modprobe crc32c_generic; modprobe dm_thin_pool; modprobe brd rd_nr=2 rd_size=12288; mkdir /tmp/overlay\n'
-              'for i in 0 1; do dd if=/dev/urandom of=/dev/ram$i bs=64k count=64 conv=fsync; done')
-        golden = sha(m, '/dev/ram0'), sha(m, '/dev/ram1')
+
+class TestServices:
+    """
+    What stands behind the disguise in the service, in one guest: overlays of golden images in memory (disk0) and in files
+    (disk1), and encryption (disk3).
+    """
+    shape = {**machine('6.1', '6.12', 1), 'extra': (*machine('6.1', '6.12', 1)['extra'], *crypt_files('6.1'))}
+    disks = ('[disk0]\nbacking = /dev/ram0\noverlay = ram\noverlay_size = 8M\n'
+             '[disk1]\nbacking = /dev/ram1\noverlay = /tmp/overlay\noverlay_size = 2M\n'
+             '[disk3]\nbacking = /dev/mapper/secret\n')
+
+    def test_01_found(self, m, u):
+        m.run('set -e; modprobe crc32c_generic; modprobe dm_thin_pool; modprobe brd rd_nr=3 rd_size=12288; mkdir /tmp/overlay\n'
+              'for i in 0 1; do dd if=/dev/urandom of=/dev/ram$i bs=64k count=64 conv=fsync; done; syslogd -O /tmp/messages')
+        m.run('for i in /root/crypt/*.ko; do insmod $i 2>/dev/null; done; head -c 64 /dev/urandom >/tmp/key\n'
+              'export DM_DISABLE_UDEV=1; '
+              'cryptsetup open --type plain --cipher aes-xts-plain64 --key-size 512 --key-file /tmp/key /dev/ram2 secret')
         avmm.launch(m)
         u.boot(disks=self.disks)
         u.disk_drivers()
-        assert (sha(u, '/dev/disk0'), sha(u, '/dev/disk1')) == golden
-        u.run('disk_check -d /dev/disk1 -n 30; dd if=/dev/urandom of=/dev/disk0 bs=64k count=64 oflag=direct', timeout=400)
-        written = sha(u, '/dev/disk1')
-        assert (sha(m, '/dev/ram0'), sha(m, '/dev/ram1')) == golden
-        use = disk_status(m, 0)['overlay']
-        assert use == {'used': 4 * MIB, 'size': 8 * MIB}
+        assert (sha(u, '/dev/disk0'), sha(u, '/dev/disk1')) == (sha(m, '/dev/ram0'), sha(m, '/dev/ram1'))
+
+    def test_02_encrypted(self, m, u):
+        """The guest sees its data, the device beneath has nothing of them."""
+        u.run('yes "a secret of the guest" | head -c 65536 >/tmp/secret; '
+              'dd if=/tmp/secret of=/dev/disk3 bs=64k oflag=direct && '
+              'dd if=/dev/disk3 bs=64k count=1 iflag=direct | cmp - /tmp/secret')
+        assert m.out('dd if=/dev/mapper/secret bs=64k count=1 iflag=direct 2>/dev/null | grep -ac "a secret of the guest"') == \
+            str(65536 // len('a secret of the guest\n'))
+        assert m.out('dd if=/dev/ram2 bs=64k count=192 2>/dev/null | grep -ac "secret" || true') == '0'
+        u.run('disk_check -d /dev/disk3 -n 15', timeout=400)
+        assert sha(u, '/dev/disk3') == sha(m, '/dev/mapper/secret') != sha(m, '/dev/ram2')
+
+    def test_03_overlay_grows(self, m, u):
+        """More is written than it takes: the guest waits, and goes on without an error when there is more room."""
+        golden = sha(m, '/dev/ram1')
+        u.run('disk_check -d /dev/disk1 -n 60 >/tmp/check 2>&1 &')
+        assert 'has not answered' in wait_frozen(m, u)
+        assert disk_status(m, 1)['overlay'] == {'used': 2 * MIB, 'size': 2 * MIB}
         result = m.run('avmmctl disk reset disk1 /tmp/overlay', check=False)
         assert result.status == 1 and 'in use' in result.output
-        # more than it takes
-        u.send('dd if=/dev/zero of=/dev/disk0 bs=64k count=256 oflag=direct')
-        assert 'disk0 (/dev/dm-1) has not answered' in wait_frozen(m, u)
+        m.run('set -e; export DM_DISABLE_UDEV=1; truncate -s 24M /tmp/overlay/disk1.data\n'
+              "losetup -c $(losetup -a | grep disk1.data | cut -d: -f1)\n"
+              "dmsetup table avmm-disk1-pool | sed 's/^0 [0-9]*/0 49152/' >/tmp/table\n"
+              'dmsetup reload avmm-disk1-pool /tmp/table; dmsetup resume avmm-disk1-pool')
+        m.run('until ! avmmctl status | grep -q "^user: frozen"; do sleep 0.1; done')
+        u.run('until grep disk_check /tmp/check; do sleep 0.2; done', timeout=400)
+        assert u.out('cat /tmp/check').startswith('disk_check ok')
+        assert sha(m, '/dev/ram1') == golden
+        assert disk_status(m, 1)['counters']['errors'] == 0 and not trouble(u)
+
+    def test_04_full_overlay_is_announced(self, m, u):
+        golden, before = sha(m, '/dev/ram0'), sha(u, '/dev/disk1')
+        u.run('dd if=/dev/urandom of=/dev/disk0 bs=64k count=64 oflag=direct')
+        assert disk_status(m, 0)['overlay'] == {'used': 4 * MIB, 'size': 8 * MIB}
+        m.run('sleep 6; ! grep "disk0: its overlay" /tmp/messages')
+        u.run('dd if=/dev/urandom of=/dev/disk0 bs=64k seek=64 count=54 oflag=direct')
+        m.run('for i in $(seq 100); do grep "disk0: its overlay of 8.0 MiB is nearly full (9[0-9] %)" /tmp/messages && exit; '
+              'sleep 0.2; done; exit 1')
+        assert u.status()['frozen'] is None
+        u.send('dd if=/dev/zero of=/dev/disk0 bs=64k count=192 oflag=direct')
+        assert 'disk0 (/dev/dm-' in wait_frozen(m, u)
         assert disk_status(m, 0)['overlay']['used'] == 8 * MIB
         assert disk_status(m, 0)['counters']['errors'] == 0
         u.stop()
-        assert sha(m, '/dev/ram0') == golden[0]
+        assert sha(m, '/dev/ram0') == golden
         m.run('until ! dmsetup info avmm-disk1; do sleep 0.2; done')
-        assert m.out('ls /tmp/overlay').split() == ['disk1.data', 'disk1.meta'] and written != golden[1]
+        assert m.out('ls /tmp/overlay').split() == ['disk1.data', 'disk1.meta'] and before != sha(m, '/dev/ram1')
         m.run('avmmctl disk reset disk1 /tmp/overlay; ! ls /tmp/overlay/*')
 
 

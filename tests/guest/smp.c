@@ -21,7 +21,12 @@
 #define ROUNDS		200u
 #define TSC_SLACK_US	50u
 
-enum task { TASK_IDLE, TASK_HALT_DEAF, TASK_SPIN_DEAF, TASK_TRIPLE_FAULT, TASK_RELAY, TASK_COMPUTE };
+#define HELD_US		5u	/* smp_lock: with the lock and without it */
+#define FREE_US		20u
+#define MEASURE_MS	1000u
+
+enum task { TASK_IDLE, TASK_HALT_DEAF, TASK_SPIN_DEAF, TASK_TRIPLE_FAULT, TASK_RELAY, TASK_COMPUTE, TASK_LOCK,
+	    TASK_STEADY };
 
 extern u8 ap_start[], ap_start_end[];
 void ap_main(u32 id);
@@ -35,15 +40,26 @@ static volatile u64 tsc_seen[AP_MAX];
 static volatile u32 came[AP_MAX], nmis[AP_MAX];
 static volatile enum task task;
 static volatile u32 wrong_id;
+static volatile u32 lock;
+static volatile bool stop_tasks;
+static volatile u64 locks[AP_MAX], longest[AP_MAX];
 
-static u32 count(void)
+/* From the command line; 0: it is not there. */
+static u32 number(const char *name)
 {
 	const char *text;
 	u32 n = 0;
 
-	if (option("cpus", &text))
+	if (option(name, &text))
 		while (*text >= '0' && *text <= '9')
 			n = n * 10 + (u32)(*text++ - '0');
+	return n;
+}
+
+static u32 count(void)
+{
+	u32 n = number("cpus");
+
 	return n > AP_MAX ? AP_MAX : n;
 }
 
@@ -108,6 +124,44 @@ static void relay(u32 id, u32 n)
 	}
 }
 
+/* Takes the lock and lets it go, over and over; `pause=0` on the command line: waits without PAUSE. */
+static void contend(u32 id, u64 end)
+{
+	const char *text;
+	bool pauses = !option("pause", &text) || *text != '0';
+
+	while (!stop_tasks && rdtsc() < end) {
+		u64 begin = rdtsc(), waited;
+
+		while (__atomic_exchange_n(&lock, 1, __ATOMIC_ACQUIRE)) {
+			while (lock) {
+				if (pauses)
+					asm volatile("pause");
+			}
+		}
+		waited = rdtsc() - begin;
+		if (waited > longest[id])
+			longest[id] = waited;
+		locks[id]++;
+		spin_us(HELD_US);
+		__atomic_store_n(&lock, 0, __ATOMIC_RELEASE);
+		spin_us(FREE_US);
+	}
+}
+
+/* The longest time that this vCPU did not run. */
+static void watch(u32 id, u64 end)
+{
+	u64 now, last = rdtsc();
+
+	do {
+		now = rdtsc();
+		if (now - last > longest[id])
+			longest[id] = now - last;
+		last = now;
+	} while (!stop_tasks && now < end);
+}
+
 void ap_main(u32 id)
 {
 	static const struct table_register none;
@@ -139,6 +193,14 @@ void ap_main(u32 id)
 			break;
 		case TASK_RELAY:
 			relay(id, count());
+			break;
+		case TASK_LOCK:
+			contend(id, ~0ull);
+			task = TASK_IDLE;
+			break;
+		case TASK_STEADY:
+			watch(id, ~0ull);
+			task = TASK_IDLE;
 			break;
 		case TASK_COMPUTE:
 			for (;;)
@@ -311,6 +373,86 @@ static const char *run_smp_spin(void)
 	return forever(TASK_SPIN_DEAF);
 }
 
+/* What all measure until vCPU 0 has done so for as long: `ms=N` on the command line. */
+static const char *measure(enum task what, void (*f)(u32 id, u64 end))
+{
+	u32 ms = number("ms");
+	const char *why;
+
+	stop_tasks = false;
+	why = start_all(what);
+	f(0, rdtsc() + (ms ? ms : MEASURE_MS) * tsc_khz);
+	stop_tasks = true;
+	return why;
+}
+
+static u64 longest_us(u32 first)
+{
+	u64 most = 0;
+	u32 id;
+
+	for (id = first; id < count(); id++)
+		most = longest[id] > most ? longest[id] : most;
+	return most * 1000 / tsc_khz;
+}
+
+/* All vCPUs want one lock. How often vCPU 0 and the others got it, and the longest wait of those. */
+static const char *run_smp_lock(void)
+{
+	const char *why = measure(TASK_LOCK, contend);
+	u64 sum = 0;
+	u32 id;
+
+	for (id = 1; id < count(); id++)
+		sum += locks[id];
+	print("locks %lu others %lu longest-us %lu\n", locks[0], sum, longest_us(1));
+	return why;
+}
+
+static const char *run_smp_steady(void)
+{
+	const char *why = measure(TASK_STEADY, watch);
+
+	print("longest-us %lu\n", longest_us(0));
+	return why;
+}
+
+/* CPUs of one package without hyperthreads; each has its caches, and all share the last level. */
+static const char *run_smp_topology(void)
+{
+	u32 n = count(), bits = 0, r[4], sub;
+
+	while (1u << bits < n)
+		bits++;
+	cpuid(1, 0, r);
+	if ((r[1] >> 16 & 0xff) != 1u << bits || !!(r[3] >> 28 & 1) != (n > 1) || r[1] >> 24 != my_id())
+		return fail("leaf 1: EBX %lx, EDX %lx", (u64)r[1], (u64)r[3]);
+	for (sub = 0; sub < 8; sub++) {
+		u32 level, sharing;
+
+		cpuid(4, sub, r);
+		if (!(r[0] & 0x1f))
+			break;
+		level = r[0] >> 5 & 7;
+		sharing = (r[0] >> 14 & 0xfff) + 1;
+		if ((r[0] >> 26) + 1 != 1u << bits || sharing != (level == 3 ? 1u << bits : 1))
+			return fail("leaf 4, %lu: EAX %lx", (u64)sub, (u64)r[0]);
+	}
+	if (sub < 3)
+		return fail("leaf 4: %lu caches", (u64)sub);
+	cpuid(0xb, 0, r);
+	if (r[0] || r[1] != 1 || r[2] != 0x100 || r[3] != my_id())
+		return fail("leaf Bh, 0: EAX %lx, EBX %lx, ECX %lx", (u64)r[0], (u64)r[1], (u64)r[2]);
+	cpuid(0xb, 1, r);
+	if (r[0] != bits || r[1] != n || r[2] != 0x201 || r[3] != my_id())
+		return fail("leaf Bh, 1: EAX %lx, EBX %lx, ECX %lx", (u64)r[0], (u64)r[1], (u64)r[2]);
+	cpuid(0xb, 2, r);
+	if (r[1] || r[2] != 2 || r[3] != my_id())
+		return fail("leaf Bh, 2: EBX %lx, ECX %lx", (u64)r[1], (u64)r[2]);
+	cpuid(0, 0, r);
+	return r[0] < 0x1f ? NULL : fail("there is a leaf 1Fh: %lx", (u64)r[0]);
+}
+
 static const char *run_smp_triple_fault(void)
 {
 	return forever(TASK_TRIPLE_FAULT);
@@ -337,6 +479,9 @@ static const struct test tests[] = {
 	{ "smp_start", run_smp_start },
 	{ "smp_ipi", run_smp_ipi },
 	{ "smp_relay", run_smp_relay },
+	{ "smp_topology", run_smp_topology },
+	{ "smp_lock", run_smp_lock },
+	{ "smp_steady", run_smp_steady },
 	{ "smp_deaf", run_smp_deaf },
 	{ "smp_spin", run_smp_spin },
 	{ "smp_triple_fault", run_smp_triple_fault },

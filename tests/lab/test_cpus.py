@@ -13,6 +13,9 @@ from lab import avmm, guest_image, kernel_log, user
 from lab.load import Load
 
 
+AT_ONCE_MS = 100
+
+
 @pytest.fixture
 def m(lab):
     return lab(extra=(guest_image.build(),))
@@ -31,9 +34,10 @@ def launched(m):
     assert kernel_log.new_warnings(m, before) == []
 
 
-def start(m, kernel, cpus, shared='no', share=90, memory='8M', more='', initrd=None, cmdline=None):
+def start(m, kernel, cpus, shared='no', share=90, memory='8M', more='', shares='', initrd=None, cmdline=None):
+    """MORE are lines for [partition], SHARES for [shares]."""
     text = user.ini(memory=memory, user=share, kernel=f'/root/{kernel}', initrd=initrd, cmdline=cmdline,
-                    more=f'cpus = {cpus}\nshared = {shared}\n{more}')
+                    more=f'cpus = {cpus}\nshared = {shared}\n{more}', disks=shares)
     m.write_file(user.INI, text)
     m.run(f'avmmctl start {user.INI}', timeout=120)
 
@@ -44,14 +48,25 @@ def refused(m, **more):
     return str(e.value)
 
 
-def start_guest(m, cases, cpus, shared='no'):
-    """tests/guest with CASES."""
-    start(m, '../guest/guest.bin', cpus, shared, memory='16M', cmdline=f'run={",".join(cases)} cpus={cpus}')
+def start_guest(m, cases, cpus, shared='no', share=90, options='', **more):
+    """tests/guest with CASES; OPTIONS go to its command line."""
+    start(m, '../guest/guest.bin', cpus, shared, share, memory='16M',
+          cmdline=f'run={",".join(cases)} cpus={cpus} {options}', **more)
 
 
-def wait_ready(m):
-    """Until a case that does not end says that it is there."""
-    m.run('until avmmctl console --dump | grep -q ready; do sleep 0.02; done', timeout=120)
+def wait_ready(m, times=1):
+    """Until a case that does not end says that it is there; for the TIMES-th time, after resets."""
+    m.run(f'until [ $(avmmctl console --dump | grep -c ready) -ge {times} ]; do sleep 0.02; done', timeout=240)
+
+
+def milliseconds(m, command):
+    """Of the machine's time, from the begin of COMMAND to the first CPU that Linux starts meanwhile, or to its end."""
+    m.run(f'echo "<6>lab-begin" >/dev/kmsg; {command}; echo "<6>lab-end" >/dev/kmsg', timeout=240)
+    # the whole log takes long to read where the vCPUs keep the emulator busy
+    lines = m.out("dmesg | grep -E 'lab-(begin|end)$|smpboot: Booting' | tail -n 20").splitlines()
+    first = max(i for i, line in enumerate(lines) if line.endswith('lab-begin'))
+    begin, end = (float(re.match(r'\[ *([\d.]+)', line).group(1)) for line in lines[first:first + 2])
+    return 1000 * (end - begin)
 
 
 def user_exits(m, seconds):
@@ -62,6 +77,7 @@ def user_exits(m, seconds):
 
 class Dedicated:
     """Guests of a few instructions, and tests/guest, on all CPUs but the service's."""
+    resets = ('smp_deaf', 'smp_spin', 'smp_init_storm')
 
     @property
     def n(self):
@@ -78,28 +94,39 @@ class Dedicated:
         u.stop()
         assert [c['state'] for c in avmm.status(m)['cpus']] == ['service'] * (self.n + 1)
 
+    def test_cycles(self, m, u, launched):
+        for _ in range(10):
+            start(m, 'spin', self.n)
+            u.stop()
+        assert int(m.out('nproc')) == self.n + 1
+
     @pytest.mark.parametrize('shared', ['yes', 'no'])
     def test_smp(self, m, launched, shared):
         """Start-up, numbers, time stamp counters, IPIs of all kinds."""
         n = self.n + (shared == 'yes')
         if n == 1:
             pytest.skip('one vCPU has nobody to call')
-        start_guest(m, ['smp_start', 'smp_ipi', 'smp_relay'], n, shared)
+        start_guest(m, ['smp_start', 'smp_topology', 'smp_ipi', 'smp_relay'], n, shared)
         found = guest_image.finish(m, timeout=240)
-        assert (found.failed, len(found.passed), found.reason) == ({}, 3, 'power-off'), found
+        assert (found.failed, len(found.passed), found.reason) == ({}, 4, 'power-off'), found
 
     @pytest.mark.parametrize('case', ['smp_deaf', 'smp_spin', 'smp_init_storm'])
     def test_nasty(self, m, u, launched, case):
-        """Whatever the vCPUs do, they stop, stand still and go on when told."""
+        """Whatever the vCPUs do, they stop at once, stand still and go on when told."""
         start_guest(m, [case], self.n)
         wait_ready(m)
-        m.run('avmmctl pause')
+        assert milliseconds(m, 'avmmctl pause') < AT_ONCE_MS
         assert u.status()['state'] == 'paused'
         before = user_exits(m, 0.1)
         assert not any(before[cpu] for cpu in range(1, self.n + 1)), before
         m.run('avmmctl resume; sleep 0.05')
         assert u.status()['state'] == 'running'
-        assert guest_image.stop(m).reason == 'forced'
+        if case in self.resets:
+            assert milliseconds(m, 'avmmctl reset') < AT_ONCE_MS
+            wait_ready(m, 2)
+            assert u.status()['resets'] == 1
+        assert milliseconds(m, 'avmmctl stop --force --timeout 0') < AT_ONCE_MS
+        assert avmm.status(m)['last_reason'] == 'forced'
 
     def test_triple_fault(self, m, launched):
         start_guest(m, ['smp_triple_fault'], self.n + 1, 'yes')
@@ -180,6 +207,7 @@ class TestStock4(Stock):
 
 
 class TestDedicated2(Dedicated):
+    resets = ('smp_spin',)
     shape = {'kernel': '6.12', 'cpus': 2, 'mem': 1024, 'guest': '6.1', 'up': False}
 
 

@@ -100,10 +100,13 @@ def wait_frozen(m, u, seconds=200):
 
 
 class Story:
+    parameters = ''
+    partition = {'more': 'freeze_after = 10'}
+
     def test_01_found(self, m, u):
         set_up(m)
-        avmm.launch(m)
-        u.boot(disks=DISKS, more='freeze_after = 10')
+        avmm.launch(m, parameters=self.parameters)
+        u.boot(disks=DISKS, **self.partition)
         u.disk_drivers()
         assert u.out('for n in 0 1 3; do blockdev --getsz /dev/disk$n; done').split() == \
             [str(SIZE // 512), str(SIZE // 512), str(8 * MIB // 512)]

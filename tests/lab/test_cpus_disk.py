@@ -31,7 +31,10 @@ class TestDiskApart(test_disk_ide.Story):
 class TestFirmwareCpus:
     shape = {'kernel': '6.1', 'cpus': 2, 'mem': 512, 'extra': ((SEABIOS, SEABIOS),)}
 
-    @pytest.mark.parametrize('cpus, shared', [(2, 'yes'), (1, 'no')])
+    # docs/lab-notes.md, "PAUSE"
+    LOCKED_OUT = pytest.mark.skip(reason='the emulator never lets the second CPU into the lock that SeaBIOS waits with')
+
+    @pytest.mark.parametrize('cpus, shared', [pytest.param(2, 'yes', marks=LOCKED_OUT), (1, 'no')])
     def test_seabios(self, m, launched, cpus, shared):  # noqa: F811
         m.write_file(user.INI, f'[partition]\nmemory = 128M\nfirmware = seabios\ncpus = {cpus}\nshared = {shared}\n'
                                '[shares]\nuser = 90\n')

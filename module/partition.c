@@ -135,6 +135,8 @@ static void fill_info(struct avmm_partition_info *info)
 void avmm_partition_info(struct avmm_partition_info *info)
 {
 	mutex_lock(&lock);
+	if (life == LIVE)
+		avmm_hypercall(AVMM_HC_PARTITION_TIMES, 0, 0, 0);
 	fill_info(info);
 	mutex_unlock(&lock);
 }

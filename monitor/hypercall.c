@@ -48,6 +48,8 @@ static s64 partition_call(struct vcpu *v)
 		return direct_interrupt(b);
 	case AVMM_HC_PARTITION_LOOK:
 		return partition_look(v->cpu);
+	case AVMM_HC_PARTITION_TIMES:
+		return shared_times();
 	default:
 		return partition_console();
 	}
@@ -70,7 +72,7 @@ bool core_hypercall(struct vcpu *v)
 	s64 result;
 
 	switch (v->gpr[RAX]) {
-	case AVMM_HC_PARTITION_CREATE ... AVMM_HC_PARTITION_LOOK:
+	case AVMM_HC_PARTITION_CREATE ... AVMM_HC_PARTITION_TIMES:
 	case AVMM_HC_PARTITION_DEVICE ... AVMM_HC_DEVICE_INTERRUPT:
 		/* RIP first: the switch below may load another VMCS */
 		vmx_skip_instruction();

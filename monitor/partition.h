@@ -263,6 +263,7 @@ void shared_reschedule(struct cpu *cpu);
 void shared_service_awake(void);
 void shared_forwarded(void);	/* a request of the guest's went to the service */
 void shared_look(void);	/* other CPUs have called */
+s64 shared_times(void);
 
 /* user-cpuid.c, user-msr.c */
 bool user_rdmsr(struct vcpu *v, u32 number, u64 *value);

@@ -20,6 +20,7 @@
 #include "partition.h"
 #include "vcpu.h"
 
+#define ENOENT		2
 #define RFLAGS_IF	(1ul << 9)
 #define IDLE_ROUNDS	4	/* of deadlines that came to nothing, before an entry */
 #define IDLE_LIMIT_MS	1	/* of the service's MWAIT: a store may wake it, which nobody sees */
@@ -108,6 +109,17 @@ static void publish(void)
 	page->time_monitor = time[SCHED_MONITOR];
 	page->guest_time = partition_now();
 	page->yields = user.sched.yields;
+}
+
+/* Without a switch the page's times stand still, and an idle guest needs none: for who asks. */
+s64 shared_times(void)
+{
+	if (user.state != AVMM_PARTITION_RUNNING && user.state != AVMM_PARTITION_PAUSED)
+		return -ENOENT;
+	if (user.config.shared)
+		sched_account(&user.sched, rdtsc());
+	publish();
+	return 0;
 }
 
 static void to_service(struct cpu *cpu)

@@ -27,7 +27,8 @@ enum avmm_hypercall {
 	AVMM_HC_DISK		= 0x41560019,	/* RBX: enum avmm_disk_call */
 
 	AVMM_HC_PARTITION_LOOK	= 0x4156001a,	/* what the interrupt of KICK_VECTOR asks for */
-	AVMM_HC_KICK_VECTOR	= 0x4156001b,	/* RBX: vector by which other CPUs call the shared one, 0: none */
+	AVMM_HC_PARTITION_TIMES	= 0x4156001b,	/* times and guest_time of the partition's page are those of now */
+	AVMM_HC_KICK_VECTOR	= 0x4156001c,	/* RBX: vector by which other CPUs call the shared one, 0: none */
 
 	/* direct-access devices, avmm/device.h */
 	AVMM_HC_PARTITION_DEVICE = 0x41560020,	/* RBX: physical address of struct avmm_device; before the start */

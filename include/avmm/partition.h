@@ -110,11 +110,11 @@ struct avmm_partition_page {
 	u32 cap_service;
 	u32 cap_user;
 	u64 switches;			/* world switches into the user partition */
-	u64 time_service;		/* TSC ticks received on the shared CPU */
+	u64 time_service;		/* TSC ticks received on the shared CPU at the last update, as the others here */
 	u64 time_user;
 	u64 time_idle;
 	u64 time_monitor;
-	u64 guest_time;			/* guest TSC at the last update */
+	u64 guest_time;			/* guest TSC; updates: each world switch, AVMM_HC_PARTITION_TIMES */
 	u32 held;			/* why it does not run although it is RUNNING: AVMM_HELD_* */
 	u32 pad;
 	u64 disk_messages;		/* crossings to the back half of the disk … */

@@ -51,34 +51,29 @@ static void erase(void *ctx, u32 offset)
 	note_change(ctx);
 }
 
-/* Cannot fail: the range was mapped before by the same pieces, and tables stay. */
-static void show(void *ctx, bool array)
-{
-	const struct user_vcpu *u = this_cpu()->user;	/* whose exit this is */
-	struct partition *p = ctx;
-
-	if (array)
-		flash_map(p);
-	else
-		ept_unmap(&p->ept, p->config.flash, p->config.flash_size);
-	invept(INV_SINGLE_CONTEXT, ept_pointer(&p->ept));
-	vcpu_flush_others(&u->vcpu);
-}
-
-/* Piece by piece: a block of the ROM has its own place in Linux's memory. */
-int flash_map(struct partition *p)
+/* Piece by piece: a block of the ROM has its own place in Linux's memory. Cannot fail: the ROM is mapped by pages. */
+static void map(struct partition *p)
 {
 	u64 rom = FOUR_GIB - p->config.rom_size, at = p->config.flash, end = at + p->config.flash_size, last;
-	int err = 0;
 
-	for (; !err && at < end; at = last) {
+	for (; at < end; at = last) {
 		last = (at & ~(AVMM_BLOCK_SIZE - 1)) + AVMM_BLOCK_SIZE;
 		if (last > end)
 			last = end;
-		err = ept_map(&p->ept, at, p->rom_block[(at - rom) / AVMM_BLOCK_SIZE] + at % AVMM_BLOCK_SIZE, last - at,
-			      EPT_R | EPT_X, MTRR_WB);
+		ept_map(&p->ept, at, p->rom_block[(at - rom) / AVMM_BLOCK_SIZE] + at % AVMM_BLOCK_SIZE, last - at,
+			EPT_R | EPT_X, MTRR_WB);
 	}
-	return err;
+}
+
+static void show(void *ctx, bool array)
+{
+	struct partition *p = ctx;
+
+	if (array)
+		map(p);
+	else
+		ept_unmap(&p->ept, p->config.flash, p->config.flash_size);
+	vcpu_flush(p);
 }
 
 /* Whole pages of the ROM. */
@@ -90,20 +85,14 @@ bool flash_good(const struct avmm_partition_config *c)
 				  c->flash < FOUR_GIB && c->flash_size <= FOUR_GIB - c->flash);
 }
 
-/* After the ROM is mapped, for tables are needed. */
+/* The ROM is mapped. */
 int flash_start(struct partition *p)
 {
 	struct flash_ops ops = { read_content, write_content, erase, show, p };
 	struct platform *b = &p->platform;
-	int err;
 
 	if (!p->config.flash_size)
 		return 0;
-	err = ept_unmap(&p->ept, p->config.flash, p->config.flash_size);
-	if (!err)
-		err = flash_map(p);
-	if (err)
-		return err;
 	flash_init(&b->flash, &ops, (u32)p->config.flash_size);
 	return bus_map(&b->mmio, p->config.flash, b->flash.row, FLASH_ROWS, &b->flash) ? 0 : -EINVAL;
 }

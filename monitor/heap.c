@@ -58,6 +58,11 @@ void *pool_page(void)
 	return pool_pages(1);
 }
 
+u64 pool_left(void)
+{
+	return (heap.end - (heap.pool ? heap.pool : heap.next)) / AVMM_PAGE_SIZE;
+}
+
 void pool_reset(void)
 {
 	heap.pool = heap.next;

@@ -5,6 +5,7 @@
  */
 #include <avmm/x86.h>
 #include <ept-shadow/mtrr.h>
+#include <vmx/root/barriers.h>
 #include <vmx/root/insn.h>
 #include <vmx/root/root.h>
 #include <vmx/root/upcalls.h>
@@ -22,6 +23,10 @@
 #define SHORTEST_US	2	/* of an entry */
 #define POLL_US		100
 #define FOUR_GIB	(1ull << 32)
+#define MSR_ARCH_CAPABILITIES 0x10a
+#define EXEC_TABLES	1024u	/* at most: 2 GiB that can be executed from at a time */
+#define EXEC_RESERVE	72u	/* pages of the pool for other tables, some of them needed later */
+#define ACCESS_FETCH	(1u << 2)	/* exit qualification, Intel SDM volume 3, table 28-7 */
 
 struct partition user;
 
@@ -97,21 +102,56 @@ static bool config_good(const struct avmm_partition_config *c)
 	       (!c->max_skew || (c->max_skew >= SCHED_SKEW_MIN && c->max_skew <= SCHED_SKEW_MAX));
 }
 
+static bool erratum(void)
+{
+	u64 arch;
+
+	return !large_pages_may_execute(rdmsr_safe(MSR_ARCH_CAPABILITIES, &arch) ? arch : 0);
+}
+
+/* RAM is mapped without the right to execute, and ept_exec_allow() gives it, page table by page table. */
+static s64 prepare_exec(void)
+{
+	u64 size = user.config.ram_size / AVMM_BLOCK_SIZE, left = pool_left();
+
+	if (left < 2 * EXEC_RESERVE)
+		return -ENOMEM;
+	left -= EXEC_RESERVE;
+	size = size < EXEC_TABLES ? size : EXEC_TABLES;
+	size = size < left ? size : left;
+	user.exec = (struct ept_exec){ .ept = &user.ept, .size = (u32)size, .flush = vcpu_flush, .flushed = vcpu_flushed };
+	user.exec.slot = pool_pages((size * sizeof(*user.exec.slot) + AVMM_PAGE_SIZE - 1) / AVMM_PAGE_SIZE);
+	return user.exec.slot ? 0 : -ENOMEM;
+}
+
+bool partition_fetch(u64 gpa, u64 qualification)
+{
+	bool done;
+
+	if (!(qualification & ACCESS_FETCH) || !user.exec.slot)
+		return false;
+	platform_lock(&user.platform);
+	done = ept_exec_allow(&user.exec, gpa);
+	platform_unlock(&user.platform);
+	return done;
+}
+
 /* Everything that vCPUs and the second-level tables need for a start, from the pool. */
 static s64 take_pages(struct cpu *shared)
 {
+	bool small = erratum();
 	u8 *idle;
 	u32 i;
 
 	user.ept = (struct ept){
 		.phys_bits = machine.phys_bits,
-		.max_level = rdmsr(AVMM_MSR_VMX_EPT_VPID_CAP) & EPT_CAP_1G ? 3 : 2,
+		.max_level = !small && rdmsr(AVMM_MSR_VMX_EPT_VPID_CAP) & EPT_CAP_1G ? 3 : 2,
 		.alloc = alloc_table,
 		.table = find_table,
 	};
 	user.msr_bitmap = pool_page();
 	idle = pool_page();
-	if (!user.msr_bitmap || !idle || ept_init(&user.ept))
+	if (!user.msr_bitmap || !idle || ept_init(&user.ept) || (small && prepare_exec()))
 		return -ENOMEM;
 	*(u32 *)idle = vmx_revision();
 	user.idle.vmcs_phys = monitor_phys(idle);
@@ -168,13 +208,28 @@ s64 partition_create(struct cpu *cpu, u64 config_phys)
 	return 0;
 }
 
-/* The first block, with the hole where a VGA would be. */
+/* The first block, with the hole where a VGA would be: pages of 4 KiB. */
 static int map_first(u64 block)
 {
 	u64 high = AVMM_VGA_HOLE_END;
 	int err = ept_map(&user.ept, 0, block, AVMM_VGA_HOLE, EPT_RWX, MTRR_WB);
 
 	return err ? err : ept_map(&user.ept, high, block + high, AVMM_BLOCK_SIZE - high, EPT_RWX, MTRR_WB);
+}
+
+/* Pages of 4 KiB: firmware is executed from here (exec.h), and parts of it may be flash. */
+static int map_rom(u64 gpa, u64 block)
+{
+	u64 half = AVMM_BLOCK_SIZE / 2;
+	int err = ept_map(&user.ept, gpa, block, half, EPT_R | EPT_X, MTRR_WB);
+
+	return err ? err : ept_map(&user.ept, gpa + half, block + half, half, EPT_R | EPT_X, MTRR_WB);
+}
+
+/* RAM that cannot be executed at first, where that is necessary (exec.h). */
+static int map_ram(u64 gpa, u64 block)
+{
+	return ept_map(&user.ept, gpa, block, AVMM_BLOCK_SIZE, user.exec.slot ? EPT_EXEC_LATER : EPT_RWX, MTRR_WB);
 }
 
 static int map_block(u64 gpa, u64 block)
@@ -188,7 +243,7 @@ static int map_block(u64 gpa, u64 block)
 	if (!gpa && user.config.rom_size)
 		err = map_first(block);
 	else
-		err = ept_map(&user.ept, gpa, block, AVMM_BLOCK_SIZE, rom ? EPT_R | EPT_X : EPT_RWX, MTRR_WB);
+		err = rom ? map_rom(gpa, block) : map_ram(gpa, block);
 	if (!err)
 		*mapped += AVMM_BLOCK_SIZE;
 	if (rom)

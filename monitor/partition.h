@@ -15,6 +15,7 @@
 #include <disguise/front/ide.h>
 #include <disguise/front/uart.h>
 #include <ept-shadow/ept.h>
+#include <ept-shadow/exec.h>
 #include <monitor/sched.h>
 #include <vdev/bus.h>
 #include <vdev/debugport.h>
@@ -86,7 +87,7 @@ struct user_vcpu {
 	u32 tpr_threshold;		/* in the VMCS */
 	u32 wanted;			/* WANTED_*; written by any CPU, atomically */
 	u32 kicked;			/* it is to look, and was told so; likewise */
-	u32 flush;			/* INVEPT before the next entry; likewise */
+	u32 flushed;			/* partition.flushes of its CPU's last INVEPT; others read it */
 	u32 obeys;			/* ORDER_*: on a dedicated CPU, what was done last; others read it */
 	u8 sipi;			/* vector of WANTED_SIPI; written by any CPU */
 	bool waits;			/* for a SIPI */
@@ -112,6 +113,8 @@ struct partition {
 	u32 state;			/* enum avmm_partition_state */
 	struct avmm_partition_config config;
 	struct ept ept;
+	struct ept_exec exec;		/* without slots: memory can be executed as it is */
+	u32 flushes;			/* of the second-level tables, that vCPUs were told of; atomically */
 	u64 ram;			/* bytes mapped so far */
 	u64 rom;			/* likewise, of firmware */
 	u64 rom_block[AVMM_ROM_MAX / AVMM_BLOCK_SIZE];	/* in Linux's memory, from the lowest on */
@@ -165,6 +168,9 @@ void partition_off(struct cpu *cpu, u32 reason);
 void partition_stop(struct cpu *cpu);	/* as the guest wanted */
 void partition_off_here(struct vcpu *v, u32 reason);	/* … or as its vCPU forces us to */
 
+/* A fetch from RAM that could not be executed until now. False: it was none. */
+bool partition_fetch(u64 gpa, u64 qualification);
+
 /* There is something new in the shared pages of the partition. */
 void partition_message(void);
 
@@ -192,8 +198,10 @@ void vcpu_setup(struct user_vcpu *u);
 /* From any CPU: there is something to look at; and what. */
 void vcpu_kick(struct user_vcpu *u);
 void vcpu_want(struct user_vcpu *u, u32 wanted);
-/* The second-level tables have lost entries. */
-void vcpu_flush_others(const struct vcpu *v);
+/* The second-level tables have lost entries: INVEPT here at once, elsewhere before the next entry, by a kick. */
+void vcpu_flush(void *ctx);
+/* … which all other CPUs have done; true at times later than at once, since stray accesses flush too. */
+bool vcpu_flushed(void *ctx);
 /* Before it looks at its mailboxes. */
 void vcpu_kicked(struct user_vcpu *u);
 
@@ -254,7 +262,6 @@ struct ide_channel *disk_data_port(u32 port);	/* NULL: it is none */
 /* flash.c: firmware's variables. */
 bool flash_good(const struct avmm_partition_config *c);
 int flash_start(struct partition *p);	/* the ROM is mapped; 0 or a negative errno */
-int flash_map(struct partition *p);	/* its content, for reading */
 
 /* shared.c: the scheduler of the shared CPU, and who runs next. */
 void shared_start(struct cpu *cpu);
@@ -296,6 +303,7 @@ void window_drop(u32 slot);
 /* heap.c: pages for the partition, given back all at once. */
 void *pool_page(void);
 void *pool_pages(u32 count);
+u64 pool_left(void);
 void pool_reset(void);
 
 #define LOCAL_APIC_BUS_KHZ	25000u	/* also the crystal of CPUID leaf 15h */

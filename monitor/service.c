@@ -160,7 +160,8 @@ void core_ept_violation(struct vcpu *v, u64 gpa, u64 qualification)
 	int err = 0;
 
 	if (!v->service) {
-		user_access(v, gpa, qualification);
+		if (!partition_fetch(gpa, qualification))
+			user_access(v, gpa, qualification);
 		return;
 	}
 	lock();

@@ -60,8 +60,7 @@ void core_step_done(struct vcpu *v)
 {
 	user_step(v, false);
 	ept_prune(&stray.graft);
-	invept(INV_SINGLE_CONTEXT, ept_pointer(stray.graft.ept));
-	vcpu_flush_others(v);
+	vcpu_flush(NULL);
 	if (stray.dirty)
 		fill();
 	__atomic_store_n(&stray.owner, NULL, __ATOMIC_RELEASE);

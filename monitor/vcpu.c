@@ -94,25 +94,43 @@ void vcpu_want(struct user_vcpu *u, u32 wanted)
 	vcpu_kick(u);
 }
 
-void vcpu_flush_others(const struct vcpu *v)
+void vcpu_flush(void *ctx)
 {
 	u32 i;
 
+	(void)ctx;
+	invept(INV_SINGLE_CONTEXT, ept_pointer(&user.ept));
+	__atomic_fetch_add(&user.flushes, 1, __ATOMIC_SEQ_CST);
 	for (i = 0; i < user.config.vcpus; i++) {
-		struct user_vcpu *u = user.vcpu[i];
-
-		if (&u->vcpu == v)
-			continue;
-		__atomic_store_n(&u->flush, 1, __ATOMIC_SEQ_CST);
-		vcpu_kick(u);
+		if (user.vcpu[i]->vcpu.cpu != this_cpu())
+			vcpu_kick(user.vcpu[i]);
 	}
+}
+
+bool vcpu_flushed(void *ctx)
+{
+	u32 wanted = __atomic_load_n(&user.flushes, __ATOMIC_ACQUIRE), i;
+
+	(void)ctx;
+	for (i = 0; i < user.config.vcpus; i++) {
+		const struct user_vcpu *u = user.vcpu[i];
+
+		if (u->vcpu.cpu != this_cpu() && __atomic_load_n(&u->flushed, __ATOMIC_ACQUIRE) != wanted)
+			return false;
+	}
+	return true;
 }
 
 void vcpu_kicked(struct user_vcpu *u)
 {
+	u32 wanted;
+
 	__atomic_exchange_n(&u->kicked, 0, __ATOMIC_SEQ_CST);
-	if (__atomic_exchange_n(&u->flush, 0, __ATOMIC_SEQ_CST))
+	wanted = __atomic_load_n(&user.flushes, __ATOMIC_SEQ_CST);
+	if (u->flushed != wanted) {
 		invept(INV_SINGLE_CONTEXT, ept_pointer(&user.ept));
+		__atomic_store_n(&u->flushed, wanted, __ATOMIC_RELEASE);
+	}
 	/* others may have moved a device's deadline, or the 8259's line */
 	if (!u->number)
 		lapic_set_lint(&u->lapic, 0, user.platform.lint0);

@@ -42,6 +42,14 @@ static void clean_buffers_need_no_verw(void **state)
 	assert_int_equal(barriers_needed(MD_CLEAR | ARCH, 0x0000e121), BARRIER_VERW);
 }
 
+static void executable_large_pages(void **state)
+{
+	(void)state;
+	assert_false(large_pages_may_execute(0));		/* Skylake and older have no such MSR */
+	assert_false(large_pages_may_execute(0x2b));		/* Cascade Lake */
+	assert_true(large_pages_may_execute(0x6b));		/* Ice Lake */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -50,6 +58,7 @@ int main(void)
 		cmocka_unit_test(cascade_lake_is_not_open_to_l1tf),
 		cmocka_unit_test(under_a_hypervisor_that_flushes),
 		cmocka_unit_test(clean_buffers_need_no_verw),
+		cmocka_unit_test(executable_large_pages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,6 +9,7 @@
 #define ARCH_RDCL_NO		(1u << 0)
 #define ARCH_SKIP_L1DFL		(1u << 3)
 #define ARCH_MDS_NO		(1u << 5)
+#define ARCH_PSCHANGE_MC_NO	(1u << 6)
 #define ARCH_TAA_NO		(1u << 8)
 #define ARCH_SBDR_SSDP_NO	(1u << 13)
 #define ARCH_FBSDP_NO		(1u << 14)
@@ -27,4 +28,9 @@ u32 barriers_needed(u32 edx, u64 arch)
 	if ((edx & EDX_MD_CLEAR) && (arch & BUFFERS_CLEAN) != BUFFERS_CLEAN)
 		needed |= BARRIER_VERW;
 	return needed;
+}
+
+bool large_pages_may_execute(u64 arch)
+{
+	return arch & ARCH_PSCHANGE_MC_NO;
 }

@@ -19,4 +19,10 @@
  */
 u32 barriers_needed(u32 edx, u64 arch);
 
+/*
+ * May a guest execute from large pages? Not where a fetch with translations of two sizes is a machine check that stops the
+ * CPU (iTLB multi-hit): those that do not say PSCHANGE_MC_NO. Old Atoms do not say it either, and get small ones for nothing.
+ */
+bool large_pages_may_execute(u64 arch);
+
 #endif

@@ -65,7 +65,7 @@ static inline bool may_jump(const struct sched *s, u32 who)
 
 /* --- Shares ------------------------------------------------------------------------------------------------------- */
 
-struct sched_split sched_shares(u32 n_cpus, u32 k_service, u32 service_share)
+COLD struct sched_split sched_shares(u32 n_cpus, u32 k_service, u32 service_share)
 {
 	struct sched_split split = { .s0 = 0, .min = SCHED_WHOLE, .max = 0 };
 	u64 whole = SCHED_WHOLE;
@@ -85,7 +85,7 @@ bool sched_share_auto(u32 n_cpus, u32 s0)
 }
 
 /* A small share gets small requests, or it would be served in few big pieces. */
-static u64 request_of(const struct sched *s, u32 who)
+static COLD u64 request_of(const struct sched *s, u32 who)
 {
 	u32 weight = s->side[who].weight;
 	u64 length = who == SCHED_SERVICE ? SCHED_SERVICE_REQUEST : SCHED_USER_REQUEST;
@@ -100,7 +100,7 @@ static u64 request_of(const struct sched *s, u32 who)
 }
 
 /* What follows from khz, weights and skew. The lag is cut to what the new requests could have led to. */
-static void configure(struct sched *s)
+static COLD void configure(struct sched *s)
 {
 	u32 i;
 
@@ -126,7 +126,7 @@ static bool in_range(u32 permille)
 	return permille > 0 && permille <= SCHED_WHOLE;
 }
 
-static void set_weights(struct sched *s, u32 s0)
+static COLD void set_weights(struct sched *s, u32 s0)
 {
 	s->side[SCHED_SERVICE].weight = s0;
 	s->side[SCHED_USER].weight = SCHED_WHOLE - s0;
@@ -284,7 +284,7 @@ __attribute__((noinline)) void sched_account(struct sched *s, u64 now)
 	account(s, now);
 }
 
-u64 sched_ns(u32 khz, u64 ticks)
+COLD u64 sched_ns(u32 khz, u64 ticks)
 {
 	return ticks / khz * 1000000 + ticks % khz * 1000000 / khz;
 }
@@ -305,8 +305,11 @@ static void wake(struct sched *s, u32 who)
 	if (side->state & SCHED_RUNNABLE)
 		return;
 	side->state |= SCHED_RUNNABLE;
-	side->wake_at = SCHED_NEVER;
 	side->since = s->last;
+	if (side->wake_at != SCHED_NEVER) {
+		side->wake_at = SCHED_NEVER;
+		arm(s);
+	}
 	if (other->used >= other->request)
 		other->used %= other->request;
 	s->repick = true;
@@ -345,7 +348,6 @@ void sched_wake(struct sched *s, enum sched_who who, u64 now)
 {
 	sched_account(s, now);
 	wake(s, who);
-	arm(s);
 }
 
 void sched_sleep(struct sched *s, enum sched_who who, u64 until, u64 now)
@@ -365,13 +367,15 @@ void sched_sleep(struct sched *s, enum sched_who who, u64 until, u64 now)
 		if (s->defer_at != SCHED_NEVER && !(s->side[SCHED_SERVICE].state & SCHED_THROTTLED))
 			s->defer_at = now;
 	}
+	if (s->grants)
+		s->grants = s->window_left || s->boost_left || s->yield_left;
 	/* Time not wanted is not saved up. */
 	if (side->lag > side->limit)
 		set_lag(s, who, side->limit);
 	arm(s);
 }
 
-static bool boost(struct sched *s)
+static COLD bool boost(struct sched *s)
 {
 	if (s->boost_sum + s->window > us(s, SCHED_BOOST_MAX) || !may_jump(s, SCHED_SERVICE)) {
 		s->boosts_refused++;
@@ -383,13 +387,13 @@ static bool boost(struct sched *s)
 	return true;
 }
 
-bool sched_boost(struct sched *s, u64 now)
+COLD bool sched_boost(struct sched *s, u64 now)
 {
 	sched_account(s, now);
 	return boost(s);
 }
 
-bool sched_directed_yield(struct sched *s, u64 now)
+COLD bool sched_directed_yield(struct sched *s, u64 now)
 {
 	sched_account(s, now);
 	if (!active(&s->side[SCHED_USER]) || !may_jump(s, SCHED_USER)) {
@@ -422,18 +426,18 @@ u64 sched_service_interrupt(struct sched *s, enum sched_irq kind, u64 now)
 {
 	u64 at;
 
-	sched_account(s, now);
+	account(s, now);
 	if (kind == SCHED_IRQ_DEVICE)
 		boost(s);
 	at = kind == SCHED_IRQ_IPI ? now : not_before(s);
 	if (at > now) {
 		s->defer_at = at;
 		s->deferred++;
+		arm(s);
 	} else {
 		open_window(s);
 		s->interrupts++;
 	}
-	arm(s);
 	return at;
 }
 
@@ -537,7 +541,7 @@ static inline void switch_to(struct sched *s, u32 who)
 }
 
 /* How long a jump may last: until its grant is used up or the side owes as much as one request costs. */
-static u64 jump_length(const struct sched *s, u32 who, u64 grant)
+static COLD u64 jump_length(const struct sched *s, u32 who, u64 grant)
 {
 	u32 weight = s->side[!who].weight;
 
@@ -638,10 +642,46 @@ u64 sched_enter(struct sched *s, u64 now)
 	return min_u64(later(s->last, s->length), s->limit);
 }
 
+/*
+ * Most interrupts find the user in the midst of its slice, with no cap, grant or deferral anywhere. They are decided here
+ * as sched_service_interrupt() and sched_pick() would, but for the length of a slice in turn, which may be shorter.
+ */
+bool sched_take_interrupt(struct sched *s, enum sched_irq kind, u64 now)
+{
+	struct sched_side *service = &s->side[SCHED_SERVICE];
+
+	if (s->owner != SCHED_USER || s->side[SCHED_USER].state != SCHED_RUNNABLE || s->grants || s->capped ||
+	    s->defer_at != SCHED_NEVER || kind == SCHED_IRQ_DEVICE || now < s->last || now >= s->period_end ||
+	    now >= s->next_timer)
+		return false;
+	charge_until(s, now);
+	if (kind != SCHED_IRQ_IPI && !may_jump(s, SCHED_SERVICE))
+		return false;
+	open_window(s);
+	s->interrupts++;
+	s->owner = SCHED_MONITOR;
+	switch_to(s, SCHED_SERVICE);
+	s->repick = false;
+	s->grace = false;
+	s->graces = 0;
+	s->limit = s->next_timer;
+	s->why = SCHED_INTERRUPT;
+	s->length = s->window_left;
+	if (service->lag > 0) {
+		s->why = SCHED_TURN;
+		if (service->used >= service->done)
+			service->used = 0;
+		s->length = service->request - service->used;
+	} else {
+		s->stats[SCHED_SERVICE].jumps++;
+	}
+	return true;
+}
+
 /* --- Set-up ------------------------------------------------------------------------------------------------------- */
 
 /* What was used of this period counts. A lower cap makes no debt of it: it holds from the next period on. */
-static void set_cap(struct sched *s, struct sched_side *side, u32 cap)
+static COLD void set_cap(struct sched *s, struct sched_side *side, u32 cap)
 {
 	s64 quota = cap * s->period;
 	s64 used = side->cap == SCHED_WHOLE ? 0 : side->quota - side->budget;
@@ -655,7 +695,7 @@ static void set_cap(struct sched *s, struct sched_side *side, u32 cap)
 		side->state |= SCHED_THROTTLED;
 }
 
-bool sched_set_caps(struct sched *s, u32 service, u32 user, u64 now)
+COLD bool sched_set_caps(struct sched *s, u32 service, u32 user, u64 now)
 {
 	if (!in_range(service) || !in_range(user))
 		return false;
@@ -667,7 +707,7 @@ bool sched_set_caps(struct sched *s, u32 service, u32 user, u64 now)
 	return true;
 }
 
-bool sched_set_shares(struct sched *s, u32 s0, u64 now)
+COLD bool sched_set_shares(struct sched *s, u32 s0, u64 now)
 {
 	if (!in_range(s0))
 		return false;
@@ -676,7 +716,7 @@ bool sched_set_shares(struct sched *s, u32 s0, u64 now)
 	return true;
 }
 
-bool sched_set_skew(struct sched *s, u32 skew, u64 now)
+COLD bool sched_set_skew(struct sched *s, u32 skew, u64 now)
 {
 	if (skew && (skew < SCHED_SKEW_MIN || skew > SCHED_SKEW_MAX))
 		return false;
@@ -687,7 +727,7 @@ bool sched_set_skew(struct sched *s, u32 skew, u64 now)
 }
 
 /* Volatile, or compilers make it a call of memset. */
-static void clear(struct sched *s)
+static COLD void clear(struct sched *s)
 {
 	volatile u8 *byte = (volatile u8 *)s;
 	size_t i;
@@ -696,7 +736,7 @@ static void clear(struct sched *s)
 		byte[i] = 0;
 }
 
-bool sched_init(struct sched *s, u32 khz, u32 s0, u64 now)
+COLD bool sched_init(struct sched *s, u32 khz, u32 s0, u64 now)
 {
 	u32 i;
 

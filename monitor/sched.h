@@ -165,6 +165,12 @@ bool sched_directed_yield(struct sched *s, u64 now);
 /* An interrupt for the service is pending while the user runs. When to let it in: now, or not before. */
 u64 sched_service_interrupt(struct sched *s, enum sched_irq kind, u64 now);
 
+/*
+ * The same, and the decision with it, in the usual case: true, the service goes in at once. False: as if not called, but
+ * for accounts brought up to date.
+ */
+bool sched_take_interrupt(struct sched *s, enum sched_irq kind, u64 now);
+
 /* The decision: SERVICE, USER or IDLE. Charges the time up to now; from now on it is the monitor's. */
 enum sched_who sched_pick(struct sched *s, enum sched_safety safety, u64 now);
 /* After sched_pick: from now on the time belongs to who was picked. Returns when to come back; in the past: at once. */

@@ -173,6 +173,16 @@ static void switch_to(struct cpu *cpu, enum sched_who who)
 	user.service_wanted = false;
 }
 
+/* The monitor's time ends, a slice begins. */
+static void start_slice(struct user_vcpu *u)
+{
+	u64 now = rdtsc();
+
+	user.until = sched_enter(&user.sched, now);
+	user.resched = false;
+	set_timer(u, now);
+}
+
 /* Decides, switches, sets the timer. The vCPU to enter is cpu->current afterwards. */
 static void decide(struct cpu *cpu, u64 now)
 {
@@ -181,10 +191,7 @@ static void decide(struct cpu *cpu, u64 now)
 	switch_to(cpu, pick(cpu, now));
 	if (cpu->current == &u->vcpu)
 		vcpu_inject(u);
-	now = rdtsc();
-	user.until = sched_enter(&user.sched, now);
-	user.resched = false;
-	set_timer(u, now);
+	start_slice(u);
 }
 
 void shared_reschedule(struct cpu *cpu)
@@ -299,13 +306,16 @@ static enum sched_irq kind_of_interrupt(u32 vector)
 	return vector == user.config.tick_vector ? SCHED_IRQ_TICK : SCHED_IRQ_DEVICE;
 }
 
-/* As long as an interrupt is pending and not held back, whoever but the service is entered exits at once. */
-static void note_interrupt(u64 now)
+static bool is_kick(u32 vector)
 {
-	u32 vector = apic_requested();
+	return vector && vector == this_cpu()->kick_vector;
+}
 
+/* As long as an interrupt is pending and not held back, whoever but the service is entered exits at once. */
+static void note_interrupt(u32 vector, u64 now)
+{
 	/* other vCPUs call: the service takes it, and hands the CPU back at once (partition_look) */
-	if (vector && vector == this_cpu()->kick_vector) {
+	if (is_kick(vector)) {
 		user.service_wanted = true;
 		return;
 	}
@@ -323,20 +333,29 @@ static void note_interrupt(u64 now)
 void core_user_interrupt(struct vcpu *v)
 {
 	u64 now = rdtsc();
+	u32 vector;
 
 	if (unlikely(v->cpu->dedicated)) {
 		dedicated_enter(v);
 		return;
 	}
 	v->launched = 1;
-	note_interrupt(now);
+	vector = apic_requested();
+	if (likely(!is_kick(vector) && sched_take_interrupt(&user.sched, kind_of_interrupt(vector), now))) {
+		to_service(v->cpu);
+		end_mwait();
+		user.service_wanted = false;
+		start_slice(to_user_vcpu(v));
+		return;
+	}
+	note_interrupt(vector, now);
 	decide(v->cpu, now);
 }
 
 void core_idle_interrupt(struct vcpu *v)
 {
 	(void)v;
-	note_interrupt(rdtsc());
+	note_interrupt(apic_requested(), rdtsc());
 }
 
 /* Exceptions without an end come before an interrupt at every entry, so none would ever exit: one is looked for. */
@@ -344,7 +363,7 @@ void core_user_hides_interrupts(void)
 {
 	if (this_cpu()->dedicated || user.deferred || !apic_requested())
 		return;
-	note_interrupt(rdtsc());
+	note_interrupt(apic_requested(), rdtsc());
 	user.resched = true;
 }
 
@@ -394,7 +413,7 @@ void shared_forwarded(void)
 	if (this_cpu()->current != &shared_vcpu()->vcpu)
 		return;
 	if (!user.deferred && apic_requested())
-		note_interrupt(now);
+		note_interrupt(apic_requested(), now);
 	user.resched = true;
 	vcpu_look(shared_vcpu());
 }

@@ -48,6 +48,22 @@ static void change(struct world *w)
 	w->since[0] = w->since[1] = w->now;
 }
 
+/* The quick way decides as the long one does, and asks to be called again no later. */
+static void check_quick_way(const struct sched *s, enum sched_irq kind, u64 now)
+{
+	struct sched quick = *s, whole = *s;
+
+	if (!sched_take_interrupt(&quick, kind, now))
+		return;
+	CHECK(sched_service_interrupt(&whole, kind, now) == now);
+	CHECK(sched_pick(&whole, SCHED_SAFE, now) == SCHED_SERVICE);
+	CHECK(quick.cur == whole.cur && quick.owner == whole.owner);
+	CHECK(quick.why == whole.why || !whole.side[SCHED_SERVICE].lag);	/* both eligible: the deadline decides */
+	CHECK(quick.side[0].lag == whole.side[0].lag && quick.last == whole.last);
+	CHECK(sched_enter(&quick, now + 1) <= sched_enter(&whole, now + 1));
+	sched_check(&quick);
+}
+
 static void happens(struct world *w, struct step step)
 {
 	struct sched *s = &w->s;
@@ -74,6 +90,7 @@ static void happens(struct world *w, struct step step)
 		if (s->cur == SCHED_SERVICE)
 			break;
 		w->ipi |= step.arg % 3 == SCHED_IRQ_IPI;
+		check_quick_way(s, step.arg % 3, w->now);
 		at = sched_service_interrupt(s, step.arg % 3, w->now);
 		CHECK(at >= w->now && at <= w->now + s->period);
 		CHECK(step.arg % 3 != SCHED_IRQ_IPI || at == w->now);

@@ -92,6 +92,8 @@ struct machine {
 	u64 idle;
 	u64 boosted;
 	u64 decisions;
+	u64 quick;		/* … of which by sched_take_interrupt() */
+	bool taken;		/* the next decision has been made by it */
 	u32 running;
 };
 
@@ -167,6 +169,14 @@ static inline void machine_events(struct machine *m)
 		else if (!m->guest[i].asleep && !m->guest[i].left)
 			guest_sleeps(m, i);
 	}
+	if (m->boost_at <= m->now) {
+		sched_boost(&m->s, m->now);
+		m->boost_at = next_at(m, m->boost_gap);
+	}
+	if (m->yield_at <= m->now) {
+		sched_directed_yield(&m->s, m->now);
+		m->yield_at = next_at(m, m->yield_gap);
+	}
 	if (m->irq_at <= m->now) {
 		if (!m->irq_pending)
 			m->irq_since = m->now;
@@ -177,16 +187,10 @@ static inline void machine_events(struct machine *m)
 			m->irq_pending = false;
 		else if (m->running == SCHED_IDLE && m->guest[SCHED_SERVICE].asleep)
 			sched_wake(&m->s, SCHED_SERVICE, m->now);
+		else if (m->running == SCHED_USER && sched_take_interrupt(&m->s, m->irq_kind, m->now))
+			m->taken = true;
 		else
 			sched_service_interrupt(&m->s, m->irq_kind, m->now);
-	}
-	if (m->boost_at <= m->now) {
-		sched_boost(&m->s, m->now);
-		m->boost_at = next_at(m, m->boost_gap);
-	}
-	if (m->yield_at <= m->now) {
-		sched_directed_yield(&m->s, m->now);
-		m->yield_at = next_at(m, m->yield_gap);
 	}
 }
 
@@ -243,8 +247,10 @@ static inline void machine_step(struct machine *m, u64 until)
 		random_below(&m->seed, 100) < m->guest[m->running].unsafe;
 	u32 i;
 
-	m->running = sched_pick(&m->s, unsafe ? SCHED_HOLDS_LOCK : SCHED_SAFE, m->now);
+	m->running = m->taken ? SCHED_SERVICE : sched_pick(&m->s, unsafe ? SCHED_HOLDS_LOCK : SCHED_SAFE, m->now);
 	m->decisions++;
+	m->quick += m->taken;
+	m->taken = false;
 	m->now += m->cost;
 	for (i = 0; i < SCHED_SIDES; i++)
 		m->guest[i].wanted += m->guest[i].asleep ? 0 : m->cost;

@@ -436,6 +436,29 @@ static void deferral_ends(void **state)
 	assert_int_equal(sched_pick(&s, SCHED_SAFE, now + 2), SCHED_SERVICE);
 }
 
+/* The short way of most interrupts decides as the long one; neither shares nor waits tell which was taken. */
+static void short_way(void **state)
+{
+	static const u32 shares[] = { 50, 100, 500, 900 };
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 4; i++) {
+		struct machine m;
+
+		machine_start(&m, 2000000, shares[i], 0);
+		m.irq_kind = SCHED_IRQ_TICK;
+		m.irq_gap = ms(&m, 1);
+		m.guest[SCHED_SERVICE].compute = ms(&m, 1) / 100;
+		m.guest[SCHED_SERVICE].sleep = ms(&m, 5);
+		machine_set_going(&m);
+		machine_run(&m, ms(&m, 2000));
+		assert_true(m.irqs > 1500 && m.quick > m.irqs * 8 / 10 && m.quick < m.irqs);
+		assert_true(m.irq_longest <= us(&m.s, SCHED_DEFER));
+		assert_int_equal(m.s.time[SCHED_IDLE], 0);
+	}
+}
+
 static void mwait_is_bounded_idle(void **state)
 {
 	struct machine m;
@@ -952,6 +975,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(interrupt_storm),
 	cmocka_unit_test(interrupt_at_once),
 	cmocka_unit_test(deferral_ends),
+	cmocka_unit_test(short_way),
 	cmocka_unit_test(mwait_is_bounded_idle),
 	cmocka_unit_test(donation),
 	cmocka_unit_test(sleep_is_no_savings_account),

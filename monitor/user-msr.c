@@ -181,6 +181,8 @@ bool user_wrmsr(struct vcpu *v, u32 number, u64 value)
 		adjust_tsc(u, value);
 		return true;
 	}
+	if (switch_takes_msr(number))
+		return switch_write_msr(v->world, number, value);
 	row = find(number);
 	if (!row)
 		return unknown(v, "write", number);

@@ -25,9 +25,12 @@
 #define MSR_KERNEL_GS	0xc0000102
 
 static const u32 msr_table[SWITCH_MSRS] = {
-	MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_FMASK, MSR_KERNEL_GS,
-	0xc0000103,	/* TSC_AUX */
+	MSR_KERNEL_GS,
 	0x48,		/* SPEC_CTRL */
+	/* written once at boot: the user's writes exit, see switch_write_msr() */
+	MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_FMASK,
+	0xc0000103,	/* TSC_AUX */
+	/* those that the user does not have */
 	0x122,		/* TSX_CTRL */
 	0xe1,		/* UMWAIT_CONTROL */
 	0x33,		/* TEST_CTRL */
@@ -39,6 +42,7 @@ static const u32 msr_table[SWITCH_MSRS] = {
 static struct {
 	u32 msr[SWITCH_MSRS];	/* those that this CPU has, packed; behind the first SWITCH_ALWAYS it may lack some */
 	u32 users;		/* so many of these can the user write without an exit */
+	u32 once;		/* … or at all */
 	u32 count;
 	u32 barriers;
 	u64 xcr0;
@@ -92,6 +96,8 @@ void switch_init(struct world *service, u64 *mask)
 	for (i = 0; i < SWITCH_MSRS; i++) {
 		if (i == SWITCH_USERS)
 			present.users = present.count;
+		if (i == SWITCH_ONCE)
+			present.once = present.count;
 		if (rdmsr_safe(msr_table[i], &value))
 			present.msr[present.count++] = msr_table[i];
 	}
@@ -117,13 +123,37 @@ void switch_reset(struct world *w)
 	*(u32 *)(w->xsave + MXCSR_AT) = MXCSR_RESET;
 }
 
-static __attribute__((noinline)) void restore_others(const struct world *from, const struct world *to)
+bool switch_takes_msr(u32 number)
 {
 	u32 i;
 
-	for (i = present.users; i < present.count; i++)
-		if (from->msr[i] != to->msr[i])
-			wrmsr(present.msr[i], to->msr[i]);
+	for (i = present.users; i < present.once; i++)
+		if (present.msr[i] == number)
+			return true;
+	return false;
+}
+
+bool switch_write_msr(struct world *w, u32 number, u64 value)
+{
+	u32 i = present.users;
+
+	while (present.msr[i] != number)
+		i++;
+	if (!wrmsr_safe(number, value))
+		return false;
+	w->msr[i] = value;
+	w->differ |= 1u << i;
+	return true;
+}
+
+static __attribute__((noinline)) void restore_others(const struct world *to, u32 differ)
+{
+	u32 i;
+
+	for (; differ; differ &= differ - 1) {
+		i = (u32)__builtin_ctz(differ);
+		wrmsr(present.msr[i], to->msr[i]);
+	}
 }
 
 #define SWITCH_MSR(i, number) do {				\
@@ -134,31 +164,27 @@ static __attribute__((noinline)) void restore_others(const struct world *from, c
 		wrmsr(number, to->msr[i]);			\
 } while (0)
 
-/* What the user cannot have written is what it was given: nothing is read, and mostly nothing is to be written. */
+/* What the user cannot write without an exit is what it was given: nothing is read, and mostly little is to be written. */
 static inline void switch_msrs(struct world *from, struct world *to, bool to_user)
 {
-	u32 i;
+	u32 i, differ = 0;
 
-	SWITCH_MSR(0, MSR_STAR);
-	SWITCH_MSR(1, MSR_LSTAR);
-	SWITCH_MSR(2, MSR_CSTAR);
-	SWITCH_MSR(3, MSR_FMASK);
-	SWITCH_MSR(4, MSR_KERNEL_GS);
+	SWITCH_MSR(0, MSR_KERNEL_GS);
 	for (i = SWITCH_ALWAYS; i < present.users; i++)
 		SWITCH_MSR(i, present.msr[i]);
 	if (!to_user) {
-		if (unlikely(from->others_differ))
-			restore_others(from, to);
+		if (from->differ)
+			restore_others(to, from->differ);
 		return;
 	}
-	to->others_differ = false;
 	for (; i < present.count; i++) {
 		from->msr[i] = rdmsr(present.msr[i]);
 		if (unlikely(from->msr[i] != to->msr[i])) {
 			wrmsr(present.msr[i], to->msr[i]);
-			to->others_differ = true;
+			differ |= 1u << i;
 		}
 	}
+	to->differ = differ;
 }
 
 static inline void switch_fpu(struct world *from, const struct world *to)

@@ -8,10 +8,11 @@
 
 #include <vmx/root/cpu.h>
 
-/* Those that every CPU has come first, then those that the user can write without an exit (user_msr_bitmap()). */
+/* Those that the user can write without an exit come first (user_msr_bitmap()), then those that it can write at all. */
 #define SWITCH_MSRS	13
-#define SWITCH_ALWAYS	5
-#define SWITCH_USERS	7
+#define SWITCH_ALWAYS	1
+#define SWITCH_USERS	2
+#define SWITCH_ONCE	7
 
 struct world {
 	u64 xcr0;
@@ -19,7 +20,7 @@ struct world {
 	u64 dr[4];
 	u64 dr6;
 	u64 msr[SWITCH_MSRS];
-	bool others_differ;	/* of a user: in an MSR that it cannot write, from what the service had */
+	u32 differ;		/* of a user: bits of those behind that are not what the service had */
 	u8 *xsave;		/* 64-byte aligned, switch_xsave_size() bytes */
 };
 
@@ -31,6 +32,10 @@ void switch_init(struct world *service, u64 *mask);
 
 /* A vCPU's state as after reset: FPU, MSRs, debug registers. */
 void switch_reset(struct world *w);
+
+/* A user's WRMSR that exits, to an MSR that is its own all the same; its world is loaded. False: #GP. */
+bool switch_takes_msr(u32 number);
+bool switch_write_msr(struct world *w, u32 number, u64 value);
 
 /* XMM registers of the world whose FPU state is in the CPU. */
 void switch_get_xmm(struct world *w, unsigned int reg, u64 value[2]);

@@ -217,21 +217,28 @@ void user_setup(struct vcpu *v, const struct user_setup *s)
 	asm volatile("vmptrld %0" : : "m"(now) : "cc", "memory");
 }
 
-static void pass(u8 *bitmap, u32 number)
+static void pass_read(u8 *bitmap, u32 number)
 {
-	u32 at = (number >> 31 ? BITMAP_HIGH : 0) + (number & 0x1fff) / 8;
-
-	bitmap[at] &= ~(1u << (number % 8));
-	bitmap[at + BITMAP_WRITE] &= ~(1u << (number % 8));
+	bitmap[(number >> 31 ? BITMAP_HIGH : 0) + (number & 0x1fff) / 8] &= ~(1u << (number % 8));
 }
 
-/* What hardware holds per VMCS, and what the world switch carries (switch.c); SPEC_CTRL and the like where present. */
+static void pass(u8 *bitmap, u32 number)
+{
+	pass_read(bitmap, number);
+	pass_read(bitmap + BITMAP_WRITE, number);
+}
+
+/*
+ * What hardware holds per VMCS, and what the world switch carries (switch.c); SPEC_CTRL and the like where present. Of the
+ * MSRs that a kernel writes once, only reads pass: then the switch to the service need not read them.
+ */
 void user_msr_bitmap(u8 *bitmap)
 {
 	static const u32 passed[] = {
-		0xc0000080, 0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084, 0xc0000100, 0xc0000101, 0xc0000102,
-		0xc0000103, AVMM_MSR_SYSENTER_CS, AVMM_MSR_SYSENTER_ESP, AVMM_MSR_SYSENTER_EIP, AVMM_MSR_PAT,
+		0xc0000080, 0xc0000100, 0xc0000101, 0xc0000102,
+		AVMM_MSR_SYSENTER_CS, AVMM_MSR_SYSENTER_ESP, AVMM_MSR_SYSENTER_EIP, AVMM_MSR_PAT,
 	};
+	static const u32 once[] = { 0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084, 0xc0000103 };
 	unsigned int i;
 	u64 r[4];
 
@@ -239,6 +246,8 @@ void user_msr_bitmap(u8 *bitmap)
 		((volatile u8 *)bitmap)[i] = 0xff;
 	for (i = 0; i < sizeof(passed) / sizeof(passed[0]); i++)
 		pass(bitmap, passed[i]);
+	for (i = 0; i < sizeof(once) / sizeof(once[0]); i++)
+		pass_read(bitmap, once[i]);
 	/* those of speculation, where the guest's CPUID shows the CPU's bit; PRED_CMD and FLUSH_CMD keep nothing */
 	cpuid(7, 0, r);
 	if (r[3] & (LEAF7_IBRS | LEAF7_STIBP | LEAF7_SSBD))

@@ -141,9 +141,9 @@ class Basics:
 class Nmi:
     """NMIs: as many received as sent, whatever goes on."""
 
-    def storm(self, m, during, count=2000, timeout=400):
+    def storm(self, m, during, count=2000, nest=10, timeout=400):
         m.run('grep -q avmm_nmi /proc/modules || insmod /root/tests/avmm_nmi.ko')
-        m.run(f"echo 'storm {count} nest=10' >/proc/avmm_nmi")
+        m.run(f"echo 'storm {count} nest={nest}' >/proc/avmm_nmi")
         during()
         m.run('echo wait >/proc/avmm_nmi', timeout=timeout)
         report = m.out('cat /proc/avmm_nmi')
@@ -154,6 +154,16 @@ class Nmi:
     def test_storm_at_rest(self, m, clean):
         avmm.launch(m)
         self.storm(m, lambda: m.run('sleep 0.2', timeout=120))
+
+    def test_one_exit_each(self, m, clean):
+        """By itself, or by the NMI window where it came while its CPU was in the monitor for a CPUID of the storm's."""
+        avmm.launch(m)
+        report = self.storm(m, lambda: m.run('sleep 0.2', timeout=120), nest=0)
+        for cpu, exits in avmm.stats(m).items():
+            received = int(re.search(rf'^cpu {cpu} sent \d+ received (\d+)', report, re.M)[1])
+            assert received > 100
+            assert exits.pop('Exception or NMI') + exits.pop('NMI window', 0) == received, (exits, report)
+            assert set(exits) <= {'CPUID', 'VMCALL', 'Control-register access'}, exits
 
     def test_storm_with_exits(self, m, clean):
         avmm.launch(m)

@@ -48,6 +48,10 @@ static uint reserve = 128;
 module_param(reserve, uint, 0644);
 MODULE_PARM_DESC(reserve, "MiB of memory that a user partition leaves available to the service (default 128)");
 
+static bool apicv = true;
+module_param(apicv, bool, 0644);
+MODULE_PARM_DESC(apicv, "let the CPU virtualise the local APIC of the user partition, if it can (default yes)");
+
 u64 avmm_partition_default_reserve(void)
 {
 	return (u64)READ_ONCE(reserve) << 20;
@@ -312,6 +316,7 @@ static int send_config(void *page, const struct avmm_partition_entry *entry, con
 		.gdt_limit = entry->gdt_limit,
 		.disks = avmm_disk_any(),
 		.max_skew = request.max_skew,
+		.apicv = READ_ONCE(apicv),
 		.fw_cfg = avmm_ram_fw_cfg(),
 		.fw_cfg_size = entry->fw_cfg_size,
 		.flash = request.flash,

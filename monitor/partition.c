@@ -151,7 +151,8 @@ static s64 take_pages(struct cpu *shared)
 	};
 	user.msr_bitmap = pool_page();
 	idle = pool_page();
-	if (!user.msr_bitmap || !idle || ept_init(&user.ept) || (small && prepare_exec()))
+	if (!user.msr_bitmap || !idle || ept_init(&user.ept) || (small && prepare_exec()) ||
+	    apicv_create())
 		return -ENOMEM;
 	*(u32 *)idle = vmx_revision();
 	user.idle.vmcs_phys = monitor_phys(idle);

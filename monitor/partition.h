@@ -100,6 +100,7 @@ struct user_vcpu {
 	bool window;			/* interrupt-window exiting is on */
 	struct avmm_user_stats *stats;	/* shared page */
 	u64 *lapic_page;
+	u64 eoi_exits[4];		/* as in the VMCS */
 	u64 mtrr[MTRR_STORE];
 	struct lapic lapic;		/* its mailboxes: any CPU */
 };
@@ -126,6 +127,9 @@ struct partition {
 	u64 held_at;			/* guest time, while it is held */
 	u32 held;			/* why it does not run: AVMM_HELD_*, 0: it runs */
 	u8 *msr_bitmap;
+	u8 *msr_bitmap_x2apic;
+	u8 *apic_access;		/* shown where local APICs are, while all are there; NULL: interrupts are injected */
+	bool apic_shown;
 	u64 xcr0_mask;
 	struct user_vcpu *vcpu[AVMM_MAX_VCPUS];	/* the first config.vcpus */
 	struct vcpu idle;		/* stays in HLT, so that interrupts come as exits; shares whatever world is loaded */
@@ -211,6 +215,11 @@ static inline void vcpu_looks(struct user_vcpu *u)
 		vcpu_kicked(u);
 }
 
+/* apicv.c: the CPU is the vCPU's local APIC, where it can. */
+s64 apicv_create(void);
+void apicv_inject(struct user_vcpu *u);	/* in place of vcpu_inject() */
+void apicv_mode(struct user_vcpu *u);	/* the guest may have changed its local APIC's mode or base */
+
 /* dedicated.c: vCPUs that have a CPU of their own. False: one does not answer; the log says which. */
 bool dedicated_start(void);
 bool dedicated_order(u32 order);
@@ -235,6 +244,9 @@ static inline bool platform_may_pend(const struct user_vcpu *u)
 	return lapic_may_pend(&u->lapic) || (!u->number && pic_pending(&user.platform.pic));
 }
 
+/* The 8259 has one for this vCPU, past its local APIC; the vector, LAPIC_NONE. */
+bool platform_extint(const struct user_vcpu *u);
+int platform_take_extint(struct user_vcpu *u);
 bool platform_pending(struct user_vcpu *u);
 int platform_take(struct user_vcpu *u);
 

@@ -236,7 +236,7 @@ static void init_lapics(struct partition *p, u32 tsc_khz, u32 phys_bits)
 		struct lapic_config config = {
 			.page = (u32 *)p->vcpu[i]->lapic_page,
 			.id = i,
-			.features = LAPIC_FEATURES | (i ? 0 : LAPIC_IS_BSP),
+			.features = LAPIC_FEATURES | (i ? 0 : LAPIC_IS_BSP) | (p->apic_access ? LAPIC_HAS_HARDWARE : 0),
 			.tsc_khz = tsc_khz,
 			.bus_khz = LOCAL_APIC_BUS_KHZ,
 			.phys_bits = phys_bits,
@@ -527,27 +527,34 @@ void platform_mmio_write(struct user_vcpu *u, u64 gpa, u32 size, u64 value)
 }
 
 /* The 8259's interrupt line ends at vCPU 0. */
-static bool pic_pends(const struct user_vcpu *u)
+bool platform_extint(const struct user_vcpu *u)
 {
 	return !u->number && pic_pending(&user.platform.pic) && lapic_takes_extint(&u->lapic);
 }
 
 bool platform_pending(struct user_vcpu *u)
 {
-	return lapic_pending(&u->lapic) != LAPIC_NONE || pic_pends(u);
+	return lapic_pending(&u->lapic) != LAPIC_NONE || platform_extint(u);
+}
+
+int platform_take_extint(struct user_vcpu *u)
+{
+	int vector = LAPIC_NONE;
+
+	if (!platform_extint(u))
+		return vector;
+	platform_lock(&user.platform);
+	if (pic_pending(&user.platform.pic))
+		vector = pic_ack(&user.platform.pic);
+	platform_unlock(&user.platform);
+	return vector;
 }
 
 int platform_take(struct user_vcpu *u)
 {
-	int vector = LAPIC_NONE;
-
 	/* ExtINT goes past the priorities of the local APIC */
-	if (pic_pends(u)) {
-		platform_lock(&user.platform);
-		if (pic_pending(&user.platform.pic))
-			vector = pic_ack(&user.platform.pic);
-		platform_unlock(&user.platform);
-	}
+	int vector = platform_take_extint(u);
+
 	if (vector != LAPIC_NONE)
 		return vector;
 	vector = lapic_pending(&u->lapic);

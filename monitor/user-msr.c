@@ -170,6 +170,8 @@ bool user_wrmsr(struct vcpu *v, u32 number, u64 value)
 		u64 now = running_now();
 		bool done = lapic_msr_write(&u->lapic, number, value, now);
 
+		if (number == AVMM_MSR_APIC_BASE)
+			apicv_mode(u);
 		platform_lapic_touched(u, now);
 		return done;
 	}

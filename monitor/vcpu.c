@@ -46,6 +46,7 @@ void vcpu_setup(struct user_vcpu *u)
 		.msr_bitmap = monitor_phys(user.msr_bitmap),
 		.io_bitmap = direct_io_bitmap(),
 		.virtual_apic = monitor_phys(u->lapic_page),
+		.apic_access = user.apic_access ? monitor_phys(user.apic_access) : 0,
 		.vpid = USER_VPID,
 		.rip = c->rip,
 		.cr3 = c->cr3,

@@ -52,6 +52,11 @@ static inline void vcpu_inject(struct user_vcpu *u)
 	u->halted = false;
 	if (__atomic_load_n(&u->wanted, __ATOMIC_RELAXED) & WANTED_NMI)
 		inject_nmi(u);
+	if (user.apic_access) {
+		if (pending || u->window)
+			apicv_inject(u);
+		return;
+	}
 	if (pending && user_can_take_interrupt()) {
 		int vector = platform_take(u);
 

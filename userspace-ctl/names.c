@@ -78,7 +78,7 @@ static const struct {
 	[AVMM_PARTITION_COUNT_MMIO] = { "mmio", "accesses to devices' memory" },
 	[AVMM_PARTITION_COUNT_UNKNOWN_MSR] = { "unknown_msr", "unknown MSRs, answered by #GP" },
 	[AVMM_PARTITION_COUNT_STRAY] = { "stray", "accesses to memory that nobody owns" },
-	[AVMM_PARTITION_COUNT_INJECTED] = { "injected", "interrupts given to the guest" },
+	[AVMM_PARTITION_COUNT_INJECTED] = { "injected", "interrupts that the monitor gave to the guest" },
 	[AVMM_PARTITION_COUNT_SWITCHES] = { "switches", "world switches into the user partition" },
 	[AVMM_PARTITION_COUNT_DISK_MESSAGES] = { "disk_messages", "disk commands that went to the service" },
 	[AVMM_PARTITION_COUNT_DISK_CALLS] = { "disk_calls", "answers to them" },

@@ -150,7 +150,7 @@ static int highest(const struct lapic *lapic, u32 base, u32 words)
 
 static int highest_irr(const struct lapic *lapic)
 {
-	return highest(lapic, LAPIC_IRR, lapic->irr_words);
+	return highest(lapic, LAPIC_IRR, lapic->features & LAPIC_HAS_HARDWARE ? 0xff : lapic->irr_words);
 }
 
 static int highest_isr(const struct lapic *lapic)
@@ -456,6 +456,8 @@ static void eoi(struct lapic *lapic)
 	if (in_service < 0)
 		return;
 	lapic->isr_words = clear_vector(lapic, LAPIC_ISR, lapic->isr_words, vector);
+	if (lapic->features & LAPIC_HAS_HARDWARE)
+		lapic->irr_words = 0xff;	/* SVI is another now */
 	if (is_level(lapic, vector) || is_watched(lapic, vector) || lapic->timer.backlog)
 		lapic_eoi_exit(lapic, (u8)vector);
 }
@@ -893,6 +895,11 @@ static u32 read_reg(struct lapic *lapic, u32 offset, u64 now)
 	if (offset >= LAPIC_TMR && offset < LAPIC_ESR)
 		lapic_sync(lapic);
 	return reg(lapic, offset);
+}
+
+bool lapic_x2apic(const struct lapic *lapic)
+{
+	return is_x2apic(lapic);
 }
 
 u64 lapic_mmio_base(const struct lapic *lapic)

@@ -97,8 +97,8 @@ struct lapic {
 	u64 soft[4];			/* the same for vectors that only software may take */
 	u64 watch[4];			/* edge-triggered vectors whose EOI somebody waits for */
 	u8 soft_on;
-	u8 irr_words;			/* words of IRR that may have a bit set, … */
-	u8 isr_words;			/* … and of ISR */
+	u8 irr_words;			/* words of IRR that may have a bit set; with hardware, that it has not been told of */
+	u8 isr_words;			/* likewise of ISR; with hardware, all */
 
 	u32 features;			/* LAPIC_HAS_* */
 	u64 route;			/* read by senders: see route_make() in lapic.c */
@@ -161,7 +161,7 @@ bool lapic_msr_read(struct lapic *lapic, u32 msr, u64 *value, u64 now);
 bool lapic_msr_write(struct lapic *lapic, u32 msr, u64 value, u64 now);
 
 /* CR8 is the upper half of TPR. */
-/* False: lapic_pending() will find nothing. */
+/* False: lapic_pending() will find nothing; with hardware, nothing that this has not been told of. */
 static inline bool lapic_may_pend(const struct lapic *lapic)
 {
 	return lapic->irr_words | __atomic_load_n(&lapic->posted.on, __ATOMIC_RELAXED) |
@@ -189,6 +189,9 @@ void lapic_accept(struct lapic *lapic, u8 vector);
 u32 lapic_tpr_threshold(const struct lapic *lapic);
 int lapic_highest_irr(const struct lapic *lapic);
 int lapic_highest_isr(const struct lapic *lapic);
+
+/* In x2APIC mode? */
+bool lapic_x2apic(const struct lapic *lapic);
 
 /* Virtual-interrupt delivery: the vectors whose EOI must exit, and that exit (ISR is the hardware's affair there). */
 void lapic_eoi_exits(const struct lapic *lapic, u64 map[4]);

@@ -13,6 +13,7 @@
 #define VMCS_GUEST_GS_SEL		0x080a
 #define VMCS_GUEST_LDTR_SEL		0x080c
 #define VMCS_GUEST_TR_SEL		0x080e
+#define VMCS_GUEST_INTR_STATUS		0x0810	/* RVI in bits 7:0, SVI in 15:8 */
 #define VMCS_HOST_ES_SEL		0x0c00
 #define VMCS_HOST_CS_SEL		0x0c02
 #define VMCS_HOST_SS_SEL		0x0c04
@@ -30,7 +31,9 @@
 #define VMCS_ENTRY_MSR_LOAD_ADDR	0x200a
 #define VMCS_TSC_OFFSET			0x2010
 #define VMCS_VIRTUAL_APIC		0x2012
+#define VMCS_APIC_ACCESS		0x2014
 #define VMCS_EPTP			0x201a
+#define VMCS_EOI_EXIT			0x201c	/* four, two apart */
 #define VMCS_XSS_EXITING_BITMAP		0x202c
 #define VMCS_PCONFIG_EXITING_BITMAP	0x203e
 #define VMCS_GUEST_PHYS_ADDR		0x2400
@@ -151,11 +154,15 @@
 #define VMX_PROC_MSR_BITMAPS		(1u << 28)
 #define VMX_PROC_MONITOR		(1u << 29)
 #define VMX_PROC_SECONDARY		(1u << 31)
+#define VMX_PROC2_APIC_ACCESSES		(1u << 0)
 #define VMX_PROC2_EPT			(1u << 1)
 #define VMX_PROC2_RDTSCP		(1u << 3)
+#define VMX_PROC2_X2APIC		(1u << 4)
 #define VMX_PROC2_VPID			(1u << 5)
 #define VMX_PROC2_WBINVD		(1u << 6)
 #define VMX_PROC2_UNRESTRICTED		(1u << 7)
+#define VMX_PROC2_APIC_REGISTERS	(1u << 8)
+#define VMX_PROC2_INTERRUPT_DELIVERY	(1u << 9)
 #define VMX_PROC2_PAUSE_LOOP		(1u << 10)
 #define VMX_PROC2_INVPCID		(1u << 12)
 #define VMX_PROC2_XSAVES		(1u << 20)
@@ -204,6 +211,8 @@
 #define VMX_REASON_PAUSE		40
 #define VMX_REASON_MC_AT_ENTRY		41
 #define VMX_REASON_TPR_BELOW		43
+#define VMX_REASON_APIC_ACCESS		44
+#define VMX_REASON_EOI			45
 #define VMX_REASON_EPT_VIOLATION	48
 #define VMX_REASON_EPT_MISCONFIG	49
 #define VMX_REASON_INVEPT		50
@@ -211,6 +220,7 @@
 #define VMX_REASON_INVVPID		53
 #define VMX_REASON_WBINVD		54
 #define VMX_REASON_XSETBV		55
+#define VMX_REASON_APIC_WRITE		56
 #define VMX_REASON_VMFUNC		59
 #define VMX_REASON_LAST			77	/* of those that the manual names today */
 

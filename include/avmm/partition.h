@@ -61,6 +61,7 @@ struct avmm_partition_config {
 
 	u32 disks;		/* 1: the page of the disguised disk is filled in, its back half waits for commands */
 	u32 max_skew;		/* microseconds that the vCPU of the shared CPU waits at most; 0: as its share has it */
+	u32 apicv;		/* the CPU may virtualise local APICs */
 
 	/* Linux's numbers of the CPUs that it has given up, a vCPU each; that of vCPU 0 means nothing if it is shared */
 	u32 cpu[AVMM_MAX_VCPUS];

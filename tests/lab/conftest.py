@@ -62,12 +62,13 @@ class Lab:
         self.count = 0
 
     def machine(self, fresh=False, debug=False, extra=(), start=True, checkpoint=True, guest=None, up=True,
-                drivers=False, **shape):
+                drivers=False,
+                parameters='', **shape):
         """
-        GUEST: with the files of a user partition whose kernel is of this series; UP: and it is up; DRIVERS: for disks are
-        in its initramfs.
+        GUEST: with the files of a user partition whose kernel is of this series; UP: and it is up, PARAMETERS being the
+        module's; DRIVERS: for disks are in its initramfs.
         """
-        which = repr((debug, extra, checkpoint, guest, up, drivers, sorted(shape.items())))
+        which = repr((debug, extra, checkpoint, guest, up, drivers, parameters, sorted(shape.items())))
         machine = self.machines.get(which)
         if machine and not fresh and not machine.broken and machine.emulator.alive():
             return machine
@@ -78,7 +79,7 @@ class Lab:
         extra = (*extra, *(user.files(guest, drivers) if guest else ()))
         root = payload.build(shape.get('kernel', '6.1'), paths.LOGS / name / 'payload', debug, extra)
         if guest and up:
-            checkpoint = user.checkpoint(guest, root, shape)
+            checkpoint = user.checkpoint(guest, root, shape, parameters)
             shutil.rmtree(root)
             root = None
         machine = Machine(name=name, checkpoint=checkpoint, payload=root, **shape)

@@ -55,6 +55,14 @@ void core_user_window(struct vcpu *v);
 /* … it spins on PAUSE, perhaps for another vCPU. */
 void core_user_spins(struct vcpu *v);
 
+/*
+ * Of a user's vCPU whose local APIC the CPU virtualises: an access that it leaves to us, as the exit's qualification has it;
+ * a register was written, at this offset of the page; the EOI of a vector that user_set_eoi_exits() asked for.
+ */
+void core_user_apic_access(struct vcpu *v, u64 qualification);
+void core_user_apic_written(struct vcpu *v, u64 offset);
+void core_user_eoi(struct vcpu *v, u8 vector);
+
 /* Of a user's vCPU: an access of a port. No bit of the result is set above the size; of value, those count. */
 u64 core_in(struct vcpu *v, u32 port, u32 size);
 void core_out(struct vcpu *v, u32 port, u32 size, u64 value);

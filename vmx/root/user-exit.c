@@ -129,6 +129,22 @@ static void idle_init(struct vcpu *v)
 	take_init(v);
 }
 
+static void exit_apic_access(struct vcpu *v)
+{
+	vmx_reinject();
+	core_user_apic_access(v, vmread(VMCS_EXIT_QUALIFICATION));
+}
+
+static void exit_apic_write(struct vcpu *v)
+{
+	core_user_apic_written(v, vmread(VMCS_EXIT_QUALIFICATION));
+}
+
+static void exit_eoi(struct vcpu *v)
+{
+	core_user_eoi(v, (u8)vmread(VMCS_EXIT_QUALIFICATION));
+}
+
 static void exit_nothing(struct vcpu *v)
 {
 	/* what there is to do is done on the way to the next entry */
@@ -156,6 +172,9 @@ USER(exit_nothing)
 RESUME(vmx_exit_ept_violation)
 USER(core_timer)
 RESUME(vmx_exit_xsetbv)
+RESUME(exit_apic_access)
+RESUME(exit_apic_write)
+RESUME(exit_eoi)
 RESUME(core_user_spins)
 USER(vmx_exit_unknown)
 
@@ -191,6 +210,8 @@ void (*const vmx_user_exits[EXIT_ROWS])(struct vcpu *v) = {
 	[VMX_REASON_MONITOR]		= user_vmx_inject_ud,
 	[VMX_REASON_PAUSE]		= resume_core_user_spins,
 	[VMX_REASON_TPR_BELOW]		= user_exit_nothing,
+	[VMX_REASON_APIC_ACCESS]	= resume_exit_apic_access,
+	[VMX_REASON_EOI]		= resume_exit_eoi,
 	[VMX_REASON_EPT_VIOLATION]	= resume_vmx_exit_ept_violation,
 	[VMX_REASON_EPT_MISCONFIG]	= vmx_exit_ept_misconfig,
 	[VMX_REASON_INVEPT]		= user_vmx_inject_ud,
@@ -198,6 +219,7 @@ void (*const vmx_user_exits[EXIT_ROWS])(struct vcpu *v) = {
 	[VMX_REASON_INVVPID]		= user_vmx_inject_ud,
 	[VMX_REASON_WBINVD]		= user_exit_wbinvd,
 	[VMX_REASON_XSETBV]		= resume_vmx_exit_xsetbv,
+	[VMX_REASON_APIC_WRITE]		= resume_exit_apic_write,
 	[VMX_REASON_VMFUNC]		= user_vmx_inject_ud,
 };
 

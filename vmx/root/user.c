@@ -17,6 +17,7 @@
 			 VMX_PROC_IO | VMX_PROC_MSR_BITMAPS | VMX_PROC_MONITOR | VMX_PROC_SECONDARY)
 #define WANT_EXCEPTIONS	(1u << 1 | 1u << 17 | 1u << 18)	/* #DB, #AC, #MC: see user-exit.c */
 #define WANT_PROC2	(VMX_PROC2_EPT | VMX_PROC2_VPID | VMX_PROC2_UNRESTRICTED)
+#define WANT_APICV	(VMX_PROC2_APIC_ACCESSES | VMX_PROC2_APIC_REGISTERS | VMX_PROC2_INTERRUPT_DELIVERY)
 #define LIKE_PROC2	(VMX_PROC2_RDTSCP | VMX_PROC2_WBINVD | VMX_PROC2_INVPCID | VMX_PROC2_XSAVES)
 
 #define CR0_START	(AVMM_CR0_PE | AVMM_CR0_ET | AVMM_CR0_NE | AVMM_CR0_WP | AVMM_CR0_PG)
@@ -55,6 +56,7 @@
 #define MSR_PRED_CMD	0x49
 #define MSR_FLUSH_CMD	0x10b
 #define BITMAP_HIGH	1024
+#define MSR_X2APIC	0x800
 
 static bool allowed(u32 msr, u32 bits)
 {
@@ -84,6 +86,16 @@ const char *user_lacks(void)
 bool user_can_reset(void)
 {
 	return allowed(MSR_VMX_PROC2, VMX_PROC2_UNRESTRICTED);
+}
+
+bool user_has_apicv(void)
+{
+	return allowed(MSR_VMX_PROC2, WANT_APICV);
+}
+
+bool user_has_x2apic(void)
+{
+	return allowed(MSR_VMX_PROC2, VMX_PROC2_X2APIC);
 }
 
 static const u16 host_fields[] = {
@@ -166,6 +178,18 @@ static void write_registers(const struct user_setup *s)
 	vmwrite(VMCS_LINK_POINTER, ~0ull);
 }
 
+static void write_apicv(const struct user_setup *s)
+{
+	u32 i;
+
+	vmwrite(VMCS_PROC_CONTROLS2, vmread(VMCS_PROC_CONTROLS2) | VMX_PROC2_INTERRUPT_DELIVERY);
+	vmwrite(VMCS_APIC_ACCESS, s->apic_access);
+	user_set_interrupt_status(0, 0);
+	for (i = 0; i < 4; i++)
+		user_set_eoi_exits(i, 0);
+	user_set_apic(USER_APIC_XAPIC, s->msr_bitmap);
+}
+
 static void write_controls(const struct vcpu *v, const struct user_setup *s)
 {
 	u32 proc = (s->dedicated ? WANT_PROC & ~VMX_PROC_HLT : WANT_PROC) | (s->io_bitmap ? VMX_PROC_IO_BITMAPS : 0);
@@ -185,6 +209,8 @@ static void write_controls(const struct vcpu *v, const struct user_setup *s)
 	vmwrite(VMCS_VPID, s->vpid);
 	vmwrite(VMCS_MSR_BITMAP, s->msr_bitmap);
 	vmwrite(VMCS_VIRTUAL_APIC, s->virtual_apic);
+	if (s->apic_access)
+		write_apicv(s);
 	vmwrite(VMCS_TSC_OFFSET, 0);
 	vmwrite(VMCS_HOST_RSP, (u64)&v->gpr[16]);
 }
@@ -256,6 +282,48 @@ void user_msr_bitmap(u8 *bitmap)
 		pass(bitmap, MSR_PRED_CMD);
 	if (r[3] & LEAF7_FLUSH)
 		pass(bitmap, MSR_FLUSH_CMD);
+}
+
+/*
+ * Registers that exist and that the CPU keeps, table 30-1 and 30.5: not the current count, which is no memory. It checks
+ * writes of TPR, EOI and SELF IPI as bare hardware would.
+ */
+void user_msr_bitmap_x2apic(u8 *bitmap)
+{
+	static const u64 readable = 1ull << 0x02 | 1ull << 0x03 | 1ull << 0x08 | 1ull << 0x0a | 1ull << 0x0d | 1ull << 0x0f |
+				    0xffffffull << 0x10 | 1ull << 0x28 | 1ull << 0x30 | 0x7full << 0x32 | 1ull << 0x3e;
+	u32 i;
+
+	user_msr_bitmap(bitmap);
+	for (i = 0; i < 64; i++)
+		if (readable >> i & 1)
+			pass_read(bitmap, MSR_X2APIC + i);
+	pass_read(bitmap + BITMAP_WRITE, MSR_X2APIC + 0x08);
+	pass_read(bitmap + BITMAP_WRITE, MSR_X2APIC + 0x0b);
+	pass_read(bitmap + BITMAP_WRITE, MSR_X2APIC + 0x3f);
+}
+
+void user_set_apic(enum user_apic mode, u64 msr_bitmap)
+{
+	u64 proc2 = vmread(VMCS_PROC_CONTROLS2) &
+		    ~(u64)(VMX_PROC2_APIC_ACCESSES | VMX_PROC2_X2APIC | VMX_PROC2_APIC_REGISTERS);
+
+	if (mode == USER_APIC_XAPIC)
+		proc2 |= VMX_PROC2_APIC_ACCESSES | VMX_PROC2_APIC_REGISTERS;
+	else if (mode == USER_APIC_X2APIC)
+		proc2 |= VMX_PROC2_X2APIC | VMX_PROC2_APIC_REGISTERS;
+	vmwrite(VMCS_PROC_CONTROLS2, proc2);
+	vmwrite(VMCS_MSR_BITMAP, msr_bitmap);
+}
+
+void user_set_interrupt_status(u32 rvi, u32 svi)
+{
+	vmwrite(VMCS_GUEST_INTR_STATUS, svi << 8 | rvi);
+}
+
+void user_set_eoi_exits(u32 i, u64 map)
+{
+	vmwrite(VMCS_EOI_EXIT + 2 * i, map);
 }
 
 bool user_can_take_interrupt(void)

@@ -12,6 +12,7 @@ struct user_setup {
 	u64 msr_bitmap;		/* physical */
 	u64 io_bitmap;		/* physical, two pages; 0: every port exits */
 	u64 virtual_apic;	/* physical: the local APIC's page */
+	u64 apic_access;	/* physical: the page that stands for it in the EPT; 0: interrupts are injected */
 	u64 vpid;
 	bool reset;		/* the start: as after RESET; else in 64-bit mode, flat segments, interrupts off: */
 	u64 rip;
@@ -28,17 +29,29 @@ const char *user_lacks(void);
 
 bool user_can_reset(void);
 
+/* Can this CPU be the local APIC of a vCPU: registers, delivery, EOI? Intel SDM volume 3, chapter 30. */
+bool user_has_apicv(void);
+bool user_has_x2apic(void);	/* … also in x2APIC mode */
+
 /* Fills in v's VMCS. On the CPU that will run it, in root operation; the current VMCS stays. */
 void user_setup(struct vcpu *v, const struct user_setup *setup);
 
-/* The MSR bitmap of a user: everything exits but what is switched or in the VMCS. */
+/* The MSR bitmap of a user: everything exits but what is switched or in the VMCS … */
 void user_msr_bitmap(u8 *bitmap);
+/* … and, in x2APIC mode with apic_access, what the CPU answers from the virtual-APIC page. */
+void user_msr_bitmap_x2apic(u8 *bitmap);
 
 /* Of the current VMCS, which is a user's. The threshold: an exit follows when CR8 falls below it. */
 void user_set_tpr_threshold(u32 class);
 bool user_can_take_interrupt(void);
 void user_inject_interrupt(u8 vector);
 void user_want_window(bool on);
+/* With apic_access. How the guest reaches its local APIC: NONE is by neither of the ways that the CPU knows. */
+enum user_apic { USER_APIC_NONE, USER_APIC_XAPIC, USER_APIC_X2APIC };
+void user_set_apic(enum user_apic mode, u64 msr_bitmap);
+/* The highest vectors in IRR and ISR, 0: none. Which vectors' EOI exits: word i of four. */
+void user_set_interrupt_status(u32 rvi, u32 svi);
+void user_set_eoi_exits(u32 i, u64 map);
 /* As the CPU itself: one that comes in the handler of another waits for its IRET. */
 bool user_can_take_nmi(void);
 void user_inject_nmi(void);

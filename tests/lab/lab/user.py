@@ -227,9 +227,9 @@ def _content(root):
     return [(str(p.relative_to(root)), paths.content(p)) for p in sorted(root.rglob('*')) if p.is_file()]
 
 
-def _boot_and_save(home, series, root, shape):
+def _boot_and_save(home, series, root, shape, parameters):
     with Machine(name=f'boot-user/{home.name}', payload=root, **shape) as m:
-        avmm.launch(m)
+        avmm.launch(m, parameters=parameters)
         User(m, series).boot()
         m.emulator.save()
         run = m.emulator.run
@@ -244,17 +244,17 @@ def _boot_and_save(home, series, root, shape):
         paths.replace_dir(work, home)
 
 
-def checkpoint(series, root, shape):
+def checkpoint(series, root, shape, parameters=''):
     """The directory of a machine of SHAPE with the payload in ROOT and a user partition that is up."""
     whole = emulator.Shape(**shape)
-    key = paths.key(whole.key(), _content(root), ini(user=BOOT_SHARE))
+    key = paths.key(whole.key(), _content(root), ini(user=BOOT_SHARE), parameters)
     home = paths.CHECKPOINTS / f'{whole}-user-{series}-{key}'
     if home in _failed:
         raise RuntimeError(f'the user partition did not boot before: {_failed[home]}')
     with emulator.locked(paths.CHECKPOINTS / f'{home.name}.lock'):
         if not (home / 'ck' / 'SAVED').exists():
             try:
-                _boot_and_save(home, series, root, shape)
+                _boot_and_save(home, series, root, shape, parameters)
             except Exception as e:
                 _failed[home] = str(e)
                 raise

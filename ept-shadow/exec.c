@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "exec.h"
+#include "mtrr.h"
 
 #define LEVEL	2
 
@@ -70,6 +71,9 @@ bool ept_exec_allow(struct ept_exec *x, u64 gpa)
 	u32 i;
 
 	if (!(leaf & EPT_RWX))
+		return false;
+	/* a device's registers: not for executing, and not ours */
+	if ((leaf & EPT_LARGE) && (leaf & EPT_TYPE) != (u64)MTRR_WB << EPT_TYPE_SHIFT)
 		return false;
 	/* another CPU was here before, or this one kept an old translation: such a fetch needs no more than a second try */
 	if (!(leaf & EPT_LARGE))

@@ -125,7 +125,10 @@ static void unmap(struct slot *s, unsigned int i)
 	bar->place = BARS_NOWHERE;
 }
 
-/* False: a table is missing. Rights as RAM has them: what a guest fetches from its device is its own affair. */
+/*
+ * False: a table is missing. Rights as RAM has them: what a guest fetches from its device is its own affair, except where
+ * large pages must not be executed (exec.h).
+ */
 static bool map(struct slot *s, unsigned int i, u64 place)
 {
 	const struct avmm_device_bar *real = &s->direct.device.bar[i];
@@ -133,7 +136,7 @@ static bool map(struct slot *s, unsigned int i, u64 place)
 	u64 size = direct_bar_size(&s->direct, i);
 
 	if (!(real->flags & AVMM_BAR_IO)) {
-		if (ept_map(&user.ept, place, real->base, size, EPT_RWX, MTRR_UC))
+		if (ept_map(&user.ept, place, real->base, size, user.exec.slot ? EPT_RW : EPT_RWX, MTRR_UC))
 			return false;
 	} else {
 		if (!bus_map(&user.platform.ports, place, &bar->row, 1, bar))

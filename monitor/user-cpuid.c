@@ -5,6 +5,7 @@
  */
 #include <avmm/hypercall.h>
 #include <avmm/x86.h>
+#include <ept-shadow/mtrr.h>
 #include <vmx/root/insn.h>
 #include <vmx/root/root.h>
 #include <vmx/root/upcalls.h>
@@ -266,7 +267,7 @@ bool core_user_pdptes(u64 cr3, u64 entry[4])
 	const u64 *from;
 	u32 i;
 
-	if (!(e.entry & EPT_RWX))
+	if (!(e.entry & EPT_RWX) || (e.entry & EPT_TYPE) != (u64)MTRR_WB << EPT_TYPE_SHIFT)
 		return false;
 	from = window_map((e.entry & EPT_ADDRESS & ~(span - 1)) + (gpa & (span - 1)));
 	for (i = 0; i < 4; i++) {

@@ -97,11 +97,14 @@ void vcpu_want(struct user_vcpu *u, u32 wanted)
 
 void vcpu_flush(void *ctx)
 {
-	u32 i;
+	struct user_vcpu *own = this_cpu()->user;
+	/* counted first: this CPU's INVEPT must not pass for one that another CPU asks for meanwhile */
+	u32 wanted = __atomic_add_fetch(&user.flushes, 1, __ATOMIC_SEQ_CST), i;
 
 	(void)ctx;
 	invept(INV_SINGLE_CONTEXT, ept_pointer(&user.ept));
-	__atomic_fetch_add(&user.flushes, 1, __ATOMIC_SEQ_CST);
+	if (own)
+		__atomic_store_n(&own->flushed, wanted, __ATOMIC_RELEASE);
 	for (i = 0; i < user.config.vcpus; i++) {
 		if (user.vcpu[i]->vcpu.cpu != this_cpu())
 			vcpu_kick(user.vcpu[i]);

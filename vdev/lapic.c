@@ -923,7 +923,11 @@ u64 lapic_mmio_read(struct lapic *lapic, u32 offset, u32 size, u64 now)
 
 void lapic_mmio_written(struct lapic *lapic, u32 offset, u64 now)
 {
-	lapic_mmio_write(lapic, offset, 4, reg(lapic, offset & 0xff0), now);
+	offset &= 0xff0;	/* it may have been a byte of the register */
+	if (!is_x2apic(lapic))
+		lapic_mmio_write(lapic, offset, 4, reg(lapic, offset), now);
+	else if (offset == LAPIC_SELF_IPI)
+		write_reg(lapic, offset, reg(lapic, offset) & 0xff, now);
 }
 
 void lapic_mmio_write(struct lapic *lapic, u32 offset, u32 size, u32 value, u64 now)

@@ -172,6 +172,10 @@ static void nothing_there(void **state)
 	/* a page of 4 KiB without the right is somebody else's business */
 	assert_int_equal(ept_map(&m.ept, 1ull << 32, RAM, AVMM_PAGE_SIZE, EPT_R, MTRR_WB), 0);
 	assert_false(ept_exec_allow(&m.exec, 1ull << 32));
+	/* so is a device, which may be large */
+	assert_int_equal(ept_map(&m.ept, 1ull << 33, RAM, AVMM_BLOCK_SIZE, EPT_RW, MTRR_UC), 0);
+	assert_int_equal(ept_walk(&m.ept, 1ull << 33).level, 2);
+	assert_false(ept_exec_allow(&m.exec, 1ull << 33));
 	assert_int_equal(check(&m), 0);
 	assert_int_equal(m.exec.used, 0);
 	supplier_free(&m.supplier);

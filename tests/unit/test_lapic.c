@@ -555,6 +555,33 @@ static void eoi_is_broadcast_for_levels(void **state)
 	assert_int_equal(get(&all, 0, LAPIC_TMR + 0x20), 0);
 }
 
+/* The CPU has stored what was written, and says where: at a byte of the register, perhaps. */
+static void written_by_the_cpu(void **state)
+{
+	u32 *page = all.page[0];
+
+	(void)state;
+	page[LAPIC_SVR / 4] = 0x00;			/* its lowest byte alone would have been */
+	page[LAPIC_SVR / 4 + 1] = 0xff;
+	lapic_mmio_written(bsp, LAPIC_SVR + 1, 0);
+	assert_int_equal(get(&all, 0, LAPIC_SVR), 0);
+	raise(0x50);					/* disabled by software: nothing comes */
+	assert_int_equal(lapic_pending(bsp), LAPIC_NONE);
+	page[LAPIC_SVR / 4] = 0x1ff;
+	lapic_mmio_written(bsp, LAPIC_SVR, 0);
+	raise(0x50);
+	assert_int_equal(lapic_pending(bsp), 0x50);
+	assert_true(lapic_msr_write(bsp, 0x1b, BASE_X2APIC | 0x100, 0));
+	page[LAPIC_SELF_IPI / 4] = 0x05;
+	lapic_mmio_written(bsp, LAPIC_SELF_IPI, 0);
+	assert_int_equal(lapic_pending(bsp), 0x50);	/* no such vector */
+	page[LAPIC_SELF_IPI / 4] = 0x61;
+	lapic_mmio_written(bsp, LAPIC_SELF_IPI, 0);
+	assert_int_equal(lapic_pending(bsp), 0x61);
+	lapic_mmio_written(bsp, LAPIC_ICR, 0);		/* not by this way */
+	assert_int_equal(lapic_pending(bsp), 0x61);
+}
+
 static void local_pins(void **state)
 {
 	(void)state;
@@ -707,6 +734,7 @@ int main(void)
 		cmocka_unit_test_setup(lowest_priority_rotates, start),
 		cmocka_unit_test_setup(posting_notifies_once, start),
 		cmocka_unit_test_setup(eoi_is_broadcast_for_levels, start),
+		cmocka_unit_test_setup(written_by_the_cpu, start),
 		cmocka_unit_test_setup(local_pins, start),
 		cmocka_unit_test_setup(msi, start),
 		cmocka_unit_test_setup(writes_by_hardware, start),

@@ -129,9 +129,11 @@ static void idle_init(struct vcpu *v)
 	take_init(v);
 }
 
+/* The qualification has no bit about NMIs, which vmx_reinject() would look for. */
 static void exit_apic_access(struct vcpu *v)
 {
-	vmx_reinject();
+	if (vmread(VMCS_VECTORING_INFO) & VMX_EVENT_VALID)
+		vmx_reinject();
 	core_user_apic_access(v, vmread(VMCS_EXIT_QUALIFICATION));
 }
 

@@ -154,9 +154,9 @@ class User(Shell):
         self.machine.run(f'rm -f {IN} {PID}; mkfifo {IN}; : >{OUT}; setsid sh -c {session!r} &\n'
                          f'until [ -s {PID} ]; do sleep 0.01; done')
 
-    def wait_up(self, timeout=BOOT_SECONDS):
-        """Until it waits at its shell; returns what it wrote."""
-        loop = f'until grep -q GUEST-UP {OUT}; do kill -0 $(cat {PID}) 2>/dev/null || exit 1; sleep 0.2; done'
+    def wait_up(self, timeout=BOOT_SECONDS, before=0):
+        """Until it waits at its shell; returns what it wrote, and BEFORE others did."""
+        loop = f'until [ $(grep -c GUEST-UP {OUT}) -gt {before} ]; do kill -0 $(cat {PID}) 2>/dev/null || exit 1; sleep 0.2; done'
         result = self.machine.run(loop, timeout=timeout, check=False)
         output = self.machine.run(f'cat {OUT}').output
         if not result:
@@ -172,9 +172,11 @@ class User(Shell):
                  '[ -d $b ] && ln -sf $(ls $b) /dev/disk$n; done; true', timeout=240)
 
     def boot(self, **keys):
+        # the console's log outlives partitions
+        before = self.machine.out('avmmctl console --dump 2>/dev/null | grep -c GUEST-UP || true')
         self.start(**keys)
         self.attach()
-        return self.wait_up()
+        return self.wait_up(before=int(before))
 
     def run(self, command, timeout=60, check=True, poll=0.05):
         """As Machine.run(), in the user partition. TIMEOUT is the emulator's CPU time for both, POLL in seconds of the

@@ -500,3 +500,21 @@ class TestDisguised:
         assert u.status()['frozen'] and status(m)['state'] == 'refused'
         server.restart('file', disk)
         self.end(m, u, disk)
+
+    @pytest.mark.soak('disk-stalls')
+    def test_slow_server_and_errors(self, m, u, serve, disk):
+        """The guest gets the server's errors as a disk's, and its data when the server is well again."""
+        server = serve('--filter=delay', 'file', disk, 'rdelay=50ms', 'wdelay=50ms')
+        self.begin(m, u, server, pieces=20)
+        u.run('until grep disk_check /tmp/check; do sleep 0.2; done', timeout=900)
+        server.restart('--filter=error', 'file', disk, 'error=EIO', 'error-pwrite-rate=100%')
+        wait_state(m, 'connected')
+        write = 'dd if=/dev/zero of=/dev/disk0 bs=4k count=1 seek=100 oflag=direct'
+        result = u.run(write, check=False, timeout=240)
+        assert not result and 'Input/output error' in result.output, result.output
+        assert u.run('dd if=/dev/disk0 of=/dev/null bs=4k count=1 skip=100 iflag=direct')
+        server.restart('file', disk)
+        wait_state(m, 'connected')
+        u.run(write, timeout=240)
+        u.run('dmesg -c >/dev/null')
+        self.end(m, u, disk)

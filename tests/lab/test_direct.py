@@ -15,9 +15,11 @@ import pytest
 
 from lab import kernel_log, user
 
-CARD, OTHER = '0000:00:04.0', '0000:00:02.0'        # an NE2000 without DMA; the service's e1000
-BOARD = ('pci: enabled=1, chipset=i440fx, slot1=e1000, slot3=ne2k',
-         'ne2k: type=pci, enabled=1, mac=52:54:00:12:34:57, ethmod=slirp, script=none')
+CARD, OTHER = '0000:00:03.0', '0000:00:02.0'        # an NE2000 without DMA; the service's e1000
+# The emulator's user network serves one card: the other one's is dead.
+BOARD = ('pci: enabled=1, chipset=i440fx, slot1=e1000, slot2=ne2k',
+         'ne2k: type=pci, enabled=1, mac=52:54:00:12:34:57, ethmod=slirp, script=none',
+         'e1000: enabled=1, mac=52:54:00:12:34:56, ethmod=null')
 SIZE = 4 << 20
 SECTION = f'[device0]\npci = {CARD}'
 
@@ -125,7 +127,7 @@ class Card:
         m.run('ip link set eth0 down')
         assert 'can do DMA' in refused(m, f'avmmctl device assign {OTHER}')
         assert 'identity' in refused(m, f'avmmctl device assign {OTHER} --dma trusted')
-        m.run('ip link set eth0 up; ip addr add 10.0.2.15/24 dev eth0; ping -c 1 10.0.2.2', timeout=120)
+        m.run('ip link set eth0 up')
 
     def test_shared_line(self, m):
         """Another driver has a handler on its line, and the card cannot mask its own interrupts."""
@@ -156,12 +158,12 @@ class Card:
     def test_guest_sees_it(self, m, u):
         """What is virtual and what is assigned, and nothing else."""
         u.boot(more=SECTION)
-        assert u.out('ls /sys/bus/pci/devices').split() == ['0000:00:00.0', '0000:00:01.0', '0000:00:01.3', CARD]
+        assert u.out('ls /sys/bus/pci/devices').split() == ['0000:00:00.0', '0000:00:01.0', '0000:00:01.1', '0000:00:01.3', CARD]
         found = u.out(f'cd /sys/bus/pci/devices/{CARD}; cat vendor device; readlink driver; head -n 1 resource')
         vendor, device, driver, resource = found.splitlines()
         assert (vendor, device) == ('0x10ec', '0x8029') and driver.endswith('/ne2k-pci')
         assert resource == m.out(f'head -n 1 /sys/bus/pci/devices/{CARD}/resource')
-        assert devices(m)[CARD]['live'] and devices(m)[CARD]['guest'] == '00:04.0'
+        assert devices(m)[CARD]['live'] and devices(m)[CARD]['guest'] == '00:03.0'
         assert 'there is a user partition' in refused(m, f'avmmctl device release {CARD}')
 
     def test_network(self, m, u, peer):
@@ -209,9 +211,11 @@ class Card:
 
 @pytest.mark.soak('devices-61')
 class TestCard61(Card):
-    shape = {'kernel': '6.1', 'cpus': 1, 'mem': 1024, 'guest': '6.12', 'up': False, 'boot_extra': BOARD}
+    shape = {'kernel': '6.1', 'cpus': 1, 'mem': 1024, 'guest': '6.12', 'up': False, 'net': False,
+             'boot_extra': BOARD}
 
 
 @pytest.mark.soak('devices-612')
 class TestCard612(Card):
-    shape = {'kernel': '6.12', 'cpus': 1, 'mem': 1024, 'guest': '6.1', 'up': False, 'boot_extra': BOARD}
+    shape = {'kernel': '6.12', 'cpus': 1, 'mem': 1024, 'guest': '6.1', 'up': False, 'net': False,
+             'boot_extra': BOARD}

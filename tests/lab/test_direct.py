@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Direct-access devices: the user partition drives a real network card, and the service does not see it.
-
-Soak parts until they have passed; then the first class belongs to make check, as test_devices.py.
-"""
+"""Direct-access devices: the user partition drives a real network card, and the service does not see it."""
 
 import hashlib
 import json

@@ -156,7 +156,8 @@ class User(Shell):
 
     def wait_up(self, timeout=BOOT_SECONDS, before=0):
         """Until it waits at its shell; returns what it wrote, and BEFORE others did."""
-        loop = f'until [ $(grep -c GUEST-UP {OUT}) -gt {before} ]; do kill -0 $(cat {PID}) 2>/dev/null || exit 1; sleep 0.2; done'
+        loop = (f'until [ $(grep -c GUEST-UP {OUT}) -gt {before} ]; do '
+                f'kill -0 $(cat {PID}) 2>/dev/null || exit 1; sleep 0.2; done')
         result = self.machine.run(loop, timeout=timeout, check=False)
         output = self.machine.run(f'cat {OUT}').output
         if not result:

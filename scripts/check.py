@@ -114,7 +114,7 @@ def build():
 
 
 def unit():
-    status, output = run(['make', '--no-print-directory', '-C', 'tests/unit', 'check'])
+    status, output = run(['make', '--no-print-directory', '-C', 'tests/unit', 'check', 'T='])
     found = re.findall(r'^(\d+) passed, (\d+) failed', output, re.M)
     count = Count(*map(int, found[-1])) if found else Count()
     if status and not count.failed:

@@ -71,11 +71,17 @@ class Up:
 
     def test_who_its_local_apic_is(self, m, u):
         """The CPU, where it may: then the guest's EOIs do not exit. Its timer it sets by MSR either way."""
-        went = json.loads(m.out('avmmctl stats --json --interval 1', timeout=120))['user']['exits']
+        def exits():
+            return json.loads(m.out('avmmctl stats --json'))['user']['exits']
+
+        before = exits()
+        u.run('for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.01; done')
+        went = {reason: count - before.get(reason, 0) for reason, count in exits().items()}
+        assert went['WRMSR'] >= 10, went
         if 'apicv=0' in self.shape.get('parameters', ''):
-            assert went['WRMSR'] > 2 and went['EPT violation'] > 2, went
+            assert went['EPT violation'] >= 10, went
         else:
-            assert went['WRMSR'] > 2 and went.get('EPT violation', 0) == 0, went
+            assert went.get('EPT violation', 0) < 5, went
 
     def test_times(self, m, u):
         """They are those of the answer, whatever the guest does: an idle one needs no switch."""

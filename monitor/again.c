@@ -15,7 +15,6 @@
  * They are the partition's RAM: everything is forgotten when a partition begins and before it goes.
  */
 #include <avmm/x86.h>
-#include <ept-shadow/mtrr.h>
 #include <monitor/decode.h>
 #include <vmx/root/instr.h>
 #include <vmx/root/upcalls.h>
@@ -73,12 +72,9 @@ static struct known *ways_of(u32 vcpu, u64 rip)
 /* A page of the partition's RAM, to be read until the same slot is mapped again. NULL: no RAM. */
 static COLD void *map(const struct known *k, unsigned int page, u64 gpa)
 {
-	struct ept_entry e = ept_walk(&user.ept, gpa);
-	u64 in_span = gpa & (EPT_SPAN(e.level) - 1);
+	u64 hpa = user_memory(gpa, EPT_RWX);
 
-	if (!(e.entry & EPT_RWX) || (e.entry & EPT_TYPE) != (u64)MTRR_WB << EPT_TYPE_SHIFT)
-		return NULL;
-	return window_keep((u32)(k - known[0]) * PAGES + page, (e.entry & EPT_ADDRESS & ~(EPT_SPAN(e.level) - 1)) + in_span);
+	return hpa ? window_keep((u32)(k - known[0]) * PAGES + page, hpa) : NULL;
 }
 
 static unsigned int index_at(u64 linear, unsigned int level)

@@ -18,15 +18,13 @@
 #include <vmx/root/user.h>
 #include "core.h"
 #include "partition.h"
+#include "vcpu.h"
 
-/* Exit qualification of APIC accesses, table 28-6; and of EPT violations, table 28-7. */
+/* Exit qualification of APIC accesses, table 28-6. */
 #define ACCESS_OFFSET(q)	((q) & 0xfff)
 #define ACCESS_TYPE(q)		((q) >> 12 & 15)
 #define ACCESS_LINEAR_WRITE	1
 #define ACCESS_LINEAR_FETCH	2
-#define EPT_QUAL_READ		(1u << 0)
-#define EPT_QUAL_WRITE		(1u << 1)
-#define EPT_QUAL_FETCH		(1u << 2)
 
 /* From the pool. All CPUs are of one kind. -ENOMEM, or 0: also where the CPU cannot do it. */
 s64 apicv_create(void)
@@ -67,19 +65,10 @@ void apicv_inject(struct user_vcpu *u)
 	if (u->lapic.irr_words)
 		tell(u);
 	if (extint && user_can_take_interrupt()) {
-		int vector = platform_take_extint(u);
-
-		if (vector != LAPIC_NONE) {
-			if (u->vcpu.cpu->dedicated)
-				user_wake();
-			user_inject_interrupt((u8)vector);
-			u->stats->injected++;
-		}
+		vcpu_give(u, platform_take_extint(u));
 		extint = platform_extint(u);
 	}
-	if (extint != u->window)
-		user_want_window(extint);
-	u->window = extint;
+	want_exits(u, extint, 0);
 }
 
 static void hide(void)
@@ -110,12 +99,12 @@ void apicv_mode(struct user_vcpu *u)
 
 void core_user_apic_access(struct vcpu *v, u64 qualification)
 {
-	u64 type = ACCESS_TYPE(qualification), kind = EPT_QUAL_READ;
+	u64 type = ACCESS_TYPE(qualification), kind = VMX_EPT_READ;
 
 	if (type == ACCESS_LINEAR_WRITE)
-		kind = EPT_QUAL_WRITE;
+		kind = VMX_EPT_WRITE;
 	else if (type == ACCESS_LINEAR_FETCH)
-		kind = EPT_QUAL_FETCH;
+		kind = VMX_EPT_FETCH;
 	user_mmio(v, LAPIC_DEFAULT_BASE + ACCESS_OFFSET(qualification), kind);
 }
 

@@ -26,7 +26,6 @@
 #define MSR_ARCH_CAPABILITIES 0x10a
 #define EXEC_TABLES	1024u	/* at most: 2 GiB that can be executed from at a time */
 #define EXEC_RESERVE	72u	/* pages of the pool for other tables, some of them needed later */
-#define ACCESS_FETCH	(1u << 2)	/* exit qualification, Intel SDM volume 3, table 28-7 */
 
 struct partition user;
 
@@ -128,7 +127,7 @@ bool partition_fetch(u64 gpa, u64 qualification)
 {
 	bool done;
 
-	if (!(qualification & ACCESS_FETCH) || !user.exec.slot)
+	if (!(qualification & VMX_EPT_FETCH) || !user.exec.slot)
 		return false;
 	platform_lock(&user.platform);
 	done = ept_exec_allow(&user.exec, gpa);

@@ -16,6 +16,7 @@
 #include <disguise/front/uart.h>
 #include <ept-shadow/ept.h>
 #include <ept-shadow/exec.h>
+#include <ept-shadow/mtrr.h>
 #include <monitor/sched.h>
 #include <vdev/bus.h>
 #include <vdev/debugport.h>
@@ -171,6 +172,17 @@ s64 partition_look(struct cpu *cpu);
 void partition_off(struct cpu *cpu, u32 reason);
 void partition_stop(struct cpu *cpu);	/* as the guest wanted */
 void partition_off_here(struct vcpu *v, u32 reason);	/* … or as its vCPU forces us to */
+
+/* Where the partition's memory at gpa is, with one of these rights; 0: no RAM and no ROM is there. A BAR is none. */
+static inline u64 user_memory(u64 gpa, u64 rights)
+{
+	struct ept_entry e = ept_walk(&user.ept, gpa);
+	u64 inside = EPT_SPAN(e.level) - 1;
+
+	if (!(e.entry & rights) || (e.entry & EPT_TYPE) != (u64)MTRR_WB << EPT_TYPE_SHIFT)
+		return 0;
+	return (e.entry & EPT_ADDRESS & ~inside) + (gpa & inside);
+}
 
 /* A fetch from RAM that could not be executed until now. False: it was none. */
 bool partition_fetch(u64 gpa, u64 qualification);

@@ -17,7 +17,6 @@
 #include "partition.h"
 
 #define STRAY_REPORTS	16
-#define ACCESS_WRITE	(1u << 1)	/* exit qualification, Intel SDM volume 3, table 28-7 */
 #define VECTOR_DF	8
 
 static struct {
@@ -91,7 +90,7 @@ static void refuse(struct vcpu *v)
 void stray_step(struct vcpu *v, u64 gpa, u64 qualification)
 {
 	struct avmm_user_stats *stats = to_user_vcpu(v)->stats;
-	bool write = qualification & ACCESS_WRITE, first = !stray_stepping(v);
+	bool write = qualification & VMX_EPT_WRITE, first = !stray_stepping(v);
 
 	/* the instruction runs again, until the other's is done */
 	if (!become_owner(v))

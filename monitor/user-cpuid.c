@@ -5,7 +5,6 @@
  */
 #include <avmm/hypercall.h>
 #include <avmm/x86.h>
-#include <ept-shadow/mtrr.h>
 #include <vmx/root/insn.h>
 #include <vmx/root/root.h>
 #include <vmx/root/upcalls.h>
@@ -261,15 +260,13 @@ bool core_user_xcr0(struct vcpu *v, u64 value)
 /* The four entries of PAE paging. False: one has reserved bits (Intel SDM volume 3, table 4-8), or is where no RAM is. */
 bool core_user_pdptes(u64 cr3, u64 entry[4])
 {
-	u64 reserved = PDPTE_RESERVED | ~0ull << machine.phys_bits, gpa = cr3 & 0xffffffe0;
-	struct ept_entry e = ept_walk(&user.ept, gpa);
-	u64 span = EPT_SPAN(e.level);
+	u64 reserved = PDPTE_RESERVED | ~0ull << machine.phys_bits, hpa = user_memory(cr3 & 0xffffffe0, EPT_RWX);
 	const u64 *from;
 	u32 i;
 
-	if (!(e.entry & EPT_RWX) || (e.entry & EPT_TYPE) != (u64)MTRR_WB << EPT_TYPE_SHIFT)
+	if (!hpa)
 		return false;
-	from = window_map((e.entry & EPT_ADDRESS & ~(span - 1)) + (gpa & (span - 1)));
+	from = window_map(hpa);
 	for (i = 0; i < 4; i++) {
 		entry[i] = ((const volatile u64 *)from)[i];
 		if ((entry[i] & 1) && (entry[i] & reserved))

@@ -5,7 +5,6 @@
  * executed is stray.c's.
  */
 #include <avmm/x86.h>
-#include <ept-shadow/mtrr.h>
 #include <monitor/decode.h>
 #include <monitor/guest-memory.h>
 #include <vmx/root/instr.h>
@@ -42,14 +41,10 @@ u64 core_io(struct vcpu *v, u32 port, u32 size, bool write, u64 value)
 /* A page of the partition's RAM in the window. */
 static void *map_ram(void *ctx, u64 gpa, bool write)
 {
-	struct ept_entry e = ept_walk(&user.ept, gpa);
-	u64 span = EPT_SPAN(e.level);
+	u64 hpa = user_memory(gpa, write ? EPT_W : EPT_RWX);
 
 	(void)ctx;
-	/* a BAR is none, and a ROM none to write */
-	if (!(e.entry & (write ? EPT_W : EPT_RWX)) || (e.entry & EPT_TYPE) != (u64)MTRR_WB << EPT_TYPE_SHIFT)
-		return NULL;
-	return window_map((e.entry & EPT_ADDRESS & ~(span - 1)) + (gpa & (span - 1)));
+	return hpa ? window_map(hpa) : NULL;
 }
 
 /* Devices reach RAM only, also while a step shows something else in its place. */

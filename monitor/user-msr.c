@@ -165,6 +165,7 @@ bool user_wrmsr(struct vcpu *v, u32 number, u64 value)
 {
 	struct user_vcpu *u = to_user_vcpu(v);
 	const struct msr_row *row;
+	u32 own;
 
 	if (is_lapic(number)) {
 		u64 now = running_now();
@@ -183,8 +184,9 @@ bool user_wrmsr(struct vcpu *v, u32 number, u64 value)
 		adjust_tsc(u, value);
 		return true;
 	}
-	if (switch_takes_msr(number))
-		return switch_write_msr(v->world, number, value);
+	own = switch_find_msr(number);
+	if (own < SWITCH_MSRS)
+		return switch_write_msr(v->world, own, value);
 	row = find(number);
 	if (!row)
 		return unknown(v, "write", number);

@@ -44,6 +44,17 @@ static inline void inject_nmi(struct user_vcpu *u)
 	user_want_nmi_window(!can);
 }
 
+/* The guest can take an interrupt: this one, LAPIC_NONE for none. */
+static inline void vcpu_give(struct user_vcpu *u, int vector)
+{
+	if (vector == LAPIC_NONE)
+		return;
+	if (u->vcpu.cpu->dedicated)
+		user_wake();
+	user_inject_interrupt((u8)vector);
+	u->stats->injected++;
+}
+
 /* It is about to be entered and its VMCS is loaded: NMIs and interrupts. */
 static inline void vcpu_inject(struct user_vcpu *u)
 {
@@ -58,14 +69,7 @@ static inline void vcpu_inject(struct user_vcpu *u)
 		return;
 	}
 	if (pending && user_can_take_interrupt()) {
-		int vector = platform_take(u);
-
-		if (vector != LAPIC_NONE) {
-			if (u->vcpu.cpu->dedicated)
-				user_wake();
-			user_inject_interrupt((u8)vector);
-			u->stats->injected++;
-		}
+		vcpu_give(u, platform_take(u));
 		pending = platform_may_pend(u);
 	}
 	if (!pending) {

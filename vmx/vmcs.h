@@ -224,6 +224,11 @@
 #define VMX_REASON_VMFUNC		59
 #define VMX_REASON_LAST			77	/* of those that the manual names today */
 
+/* exit qualification of EPT violations, Intel SDM volume 3, table 28-7 */
+#define VMX_EPT_READ			(1u << 0)
+#define VMX_EPT_WRITE			(1u << 1)
+#define VMX_EPT_FETCH			(1u << 2)
+
 /* event injection and vectoring information: bits 7:0 vector, 10:8 type, 11 error code, 31 valid */
 #define VMX_EVENT_VALID			(1u << 31)
 #define VMX_EVENT_ERROR_CODE		(1u << 11)

@@ -62,8 +62,7 @@ class Lab:
         self.count = 0
 
     def machine(self, fresh=False, debug=False, extra=(), start=True, checkpoint=True, guest=None, up=True,
-                drivers=False,
-                parameters='', **shape):
+                drivers=False, parameters='', **shape):
         """
         GUEST: with the files of a user partition whose kernel is of this series; UP: and it is up, PARAMETERS being the
         module's; DRIVERS: for disks are in its initramfs.

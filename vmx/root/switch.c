@@ -123,23 +123,19 @@ void switch_reset(struct world *w)
 	*(u32 *)(w->xsave + MXCSR_AT) = MXCSR_RESET;
 }
 
-bool switch_takes_msr(u32 number)
+u32 switch_find_msr(u32 number)
 {
 	u32 i;
 
 	for (i = present.users; i < present.once; i++)
 		if (present.msr[i] == number)
-			return true;
-	return false;
+			return i;
+	return SWITCH_MSRS;
 }
 
-bool switch_write_msr(struct world *w, u32 number, u64 value)
+bool switch_write_msr(struct world *w, u32 i, u64 value)
 {
-	u32 i = present.users;
-
-	while (present.msr[i] != number)
-		i++;
-	if (!wrmsr_safe(number, value))
+	if (!wrmsr_safe(present.msr[i], value))
 		return false;
 	w->msr[i] = value;
 	w->differ |= 1u << i;

@@ -33,9 +33,10 @@ void switch_init(struct world *service, u64 *mask);
 /* A vCPU's state as after reset: FPU, MSRs, debug registers. */
 void switch_reset(struct world *w);
 
-/* A user's WRMSR that exits, to an MSR that is its own all the same; its world is loaded. False: #GP. */
-bool switch_takes_msr(u32 number);
-bool switch_write_msr(struct world *w, u32 number, u64 value);
+/* Which MSR of a user's own, whose WRMSR exits all the same, has this number; SWITCH_MSRS: it is none. */
+u32 switch_find_msr(u32 number);
+/* A user's WRMSR to that one; its world is loaded. False: #GP. */
+bool switch_write_msr(struct world *w, u32 i, u64 value);
 
 /* XMM registers of the world whose FPU state is in the CPU. */
 void switch_get_xmm(struct world *w, unsigned int reg, u64 value[2]);

@@ -9,6 +9,7 @@ check.py --soak [PART...]   the long parts, the least recently run first; result
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -22,6 +23,7 @@ SOAK = TOP / 'tests' / 'soak'
 PYTHON = '/usr/bin/python3'     # the distribution's, which has its pytest
 GOAL, LIMIT = 50, 65            # minutes for all
 SOAK_MINUTES = 30
+ROOM = 6                        # GiB of disk that a fresh clone needs for all
 
 # name: (minutes, lab tests as globs). A part whose tests are not written yet is left out.
 LAB_PARTS = {
@@ -231,6 +233,8 @@ def check(wanted):
         if name not in have:
             sys.exit(f'check: part {name!r} has no tests yet')
     total, times = Count(), []
+    room = shutil.disk_usage(OUT).free / 2**30
+    print(f'{room:.1f} GiB of disk are free for build/' + (f': WARNING: less than {ROOM}' if room < ROOM else ''))
     if wanted and 'setup' not in wanted:
         total += prepare()
     for name in wanted or have:

@@ -86,6 +86,8 @@ class Lab:
         self.machines[which] = machine
         if start:
             machine.start()
+            if guest and up:
+                machine.run('avmmctl resume')
             if root:
                 shutil.rmtree(root)
         return machine

@@ -234,6 +234,7 @@ def _boot_and_save(home, series, root, shape, parameters):
     with Machine(name=f'boot-user/{home.name}', payload=root, **shape) as m:
         avmm.launch(m, parameters=parameters)
         User(m, series).boot()
+        m.run('avmmctl pause')
         m.emulator.save()
         run = m.emulator.run
         shutil.rmtree(home, ignore_errors=True)
@@ -248,7 +249,10 @@ def _boot_and_save(home, series, root, shape, parameters):
 
 
 def checkpoint(series, root, shape, parameters=''):
-    """The directory of a machine of SHAPE with the payload in ROOT and a user partition that is up."""
+    """
+    The directory of a machine of SHAPE with the payload in ROOT and a user partition that is up, but paused: no CPU
+    is in it, whose TSC offset the emulator would not save right.
+    """
     whole = emulator.Shape(**shape)
     key = paths.key(whole.key(), _content(root), ini(user=BOOT_SHARE), parameters)
     home = paths.CHECKPOINTS / f'{whole}-user-{series}-{key}'

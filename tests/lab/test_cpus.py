@@ -14,6 +14,7 @@ from lab.load import Load
 
 
 AT_ONCE_MS = 100
+LATE_MS = 10000     # of a load's sleep: a process waits for its own partition's other processes, too
 
 
 @pytest.fixture
@@ -165,6 +166,7 @@ class Dedicated:
 
 class Stock:
     """A stock kernel."""
+    of_service, of_user = ('cpu', 'timer'), ('cpu', 'fork', 'timer')
 
     @pytest.fixture
     def bare(self, lab, m):
@@ -183,7 +185,7 @@ class Stock:
         assert kernel_log.new_warnings(u, bare) == []
         for n in range(cpus):
             assert u.out(f'cat /sys/devices/system/cpu/cpu{n}/topology/core_cpus_list') == str(n)
-        with Load(m, 'cpu', 'timer'), Load(u, 'cpu', 'fork', 'timer'):
+        with Load(m, *self.of_service, late_ms=LATE_MS), Load(u, *self.of_user, late_ms=LATE_MS):
             m.run('sleep 0.5', timeout=240)
         assert kernel_log.new_warnings(u, bare) == []
         u.stop()
@@ -203,7 +205,10 @@ class TestStock2(Stock):
 
 @pytest.mark.soak('cpus-4cpu')
 class TestStock4(Stock):
-    shape = {'kernel': '6.1', 'cpus': 4, 'mem': 1024, 'guest': '6.12', 'up': False}
+    """With all that there is: membarrier and changes of page tables call the other vCPUs, AVX-512 state is everywhere."""
+    shape = {'kernel': '6.1', 'cpus': 4, 'mem': 1024, 'disk': 16, 'guest': '6.12', 'up': False}
+    of_service = 'cpu', 'timer', 'xsave', 'disk', 'net'
+    of_user = 'cpu', 'timer', 'fork', 'mem', 'xsave'
 
 
 class TestDedicated2(Dedicated):

@@ -175,6 +175,20 @@ class TestUser612(Up):
     shape = {'kernel': '6.12', 'cpus': 2, 'mem': 1024, 'disk': 16, 'guest': '6.1', 'parameters': 'apicv=0'}
     test_no_warning_of_its_own = test_flood = test_output_before_the_console_was_opened = None
 
+    def test_nmi_of_the_service(self, m, u):
+        """It goes in at once: the guest, which computes and owns most of the CPU, is left amid its slice."""
+        exits = 'avmmctl stats --json'
+        u.run('(timeout 60 sh -c "while :; do :; done") >/dev/null 2>&1 & echo $! >/tmp/spin')
+        before = json.loads(m.out(exits))['user']['exits'].get('Exception or NMI', 0)
+        m.run('insmod /root/tests/avmm_nmi.ko; echo "storm 400 cpus=0 gap=500" >/proc/avmm_nmi', timeout=120)
+        m.run('echo wait >/proc/avmm_nmi', timeout=400)
+        report = m.out('cat /proc/avmm_nmi; rmmod avmm_nmi')
+        found = json.loads(m.out(exits))['user']['exits'].get('Exception or NMI', 0) - before
+        u.run('kill $(cat /tmp/spin)')
+        assert report.endswith('verdict ok'), report
+        assert found >= 100, (found, report)
+        assert int(re.search(r'cpu 0 .*slowest_us (\d+)', report)[1]) < 200, report
+
     def test_command_of_another_cpu(self, m, u):
         """Both sides of the shared CPU are idle when a command from CPU 1 wakes the guest, which then computes."""
         spin = base64.b64encode(b'timeout 3 sh -c "while :; do :; done"').decode()

@@ -207,7 +207,6 @@ class Card:
         assert kernel_log.new_warnings(m, before) == []
 
 
-@pytest.mark.soak('devices-61')
 class TestCard61(Card):
     shape = {'kernel': '6.1', 'cpus': 1, 'mem': 1024, 'guest': '6.12', 'up': False, 'net': False,
              'boot_extra': BOARD}

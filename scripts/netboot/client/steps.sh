@@ -192,27 +192,16 @@ bytes()
 	esac
 }
 
-# overlay_step N: what is written to the read-only /dev/nbdN goes to memory. A full one waits, nothing fails.
+# overlay_step N: what is written to the read-only /dev/nbdN goes to memory, in an overlay that avmmctl makes.
 overlay_step()
 {
-	local want size sectors data meta
+	local want size
 
 	want=$(setting "overlay$1" none)
 	[ -n "$(setting "nbd$1" '')" ] && [ "$want" != none ] || return 0
 	size=$(($(bytes "$want") & ~0x1fffff))
-	sectors=$(cat "$SYS/block/nbd$1/size")
-	truncate -s $size "$RUN/overlay$1.data"
-	truncate -s $((4 << 20)) "$RUN/overlay$1.meta"
 	modprobe dm-thin-pool
-	[ ! -d "$SYS/module/dm_thin_pool" ] || echo 0 >"$SYS/module/dm_thin_pool/parameters/no_space_timeout"
-	# shellcheck disable=SC2015 # any of them
-	data=$(losetup -f) && losetup "$data" "$RUN/overlay$1.data" &&
-		meta=$(losetup -f) && losetup "$meta" "$RUN/overlay$1.meta" &&
-		dmsetup create "pool$1" --table "0 $((size / 512)) thin-pool $meta $data 128 64 1 skip_block_zeroing" &&
-		dmsetup message "pool$1" 0 'create_thin 0' &&
-		dmsetup create "disk$1" --table "0 $sectors thin $DEV/mapper/pool$1 0 $DEV/nbd$1" ||
-		{ problem="disk $1: no overlay of $want in memory"; return 1; }
-	sed -i "s,^\\(backing *= *\\)$DEV/nbd$1\$,\\1$DEV/mapper/disk$1," "$RUN/user.ini"
+	sed -i "s,^backing *= *$DEV/nbd$1\$,&\noverlay = ram\noverlay_size = $size," "$RUN/user.ini"
 	say "disk $1: changes go to memory, up to $((size >> 20)) MiB, and are gone at the next boot"
 }
 

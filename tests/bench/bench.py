@@ -198,7 +198,7 @@ def guest_boot(guest):
     guest.stop()
     guest.start(cmdline=places.CMDLINE, disks=DISKS)
     guest.attach()
-    guest.wait_up()
+    guest.machine.run(user.until_said('GUEST-UP'), timeout=user.BOOT_SECONDS)
     found = guest.exits()
     init = int(guest.run('cat /boot-ticks').output)
     guest.load_drivers()

@@ -21,7 +21,6 @@ CMDLINE = ('console=ttyS0,115200 quiet panic=-1 rdinit=/bench-init mitigations=o
 VIRTIO_MODULES = ['virtio_blk', 'virtio_pci']
 QEMU = '/usr/bin/qemu-system-x86_64'
 QEMU_FILES = ['/usr/share/seabios/bios-256k.bin', '/usr/share/qemu/kvmvapic.bin', '/usr/share/qemu/linuxboot_dma.bin']
-QUIET_POLL = 2          # seconds of the machine's time: whoever looks for a guest's answer takes its CPU
 HIST = '/sys/kernel/tracing/events/kvm/kvm_exit'
 
 # Basic exit reasons, Intel SDM appendix C, as KVM numbers them in its trace; named as avmmctl stats does.
@@ -66,7 +65,7 @@ class UserPartition(user.User):
     module = '/avmm_bench.ko'
     program = '/bench-init'
 
-    def run(self, command, timeout=1500, check=True, poll=QUIET_POLL):
+    def run(self, command, timeout=1500, check=True, poll=None):
         return super().run(command, timeout, check, poll)
 
     def load_drivers(self):

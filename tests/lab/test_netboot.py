@@ -47,7 +47,8 @@ class Room:
         self.server = netboot.Server(space, directory / 'server', INI)
         self.server.avmm('image', 'add', 'service', netboot.service_image(service))
         kernel = paths.KERNELS / guest / 'boot' / f'vmlinuz-{paths.kernel_version(guest)}'
-        self.server.avmm('image', 'add', 'guest', netboot.linux_image(directory / 'guest', kernel, user.initramfs(guest)))
+        self.server.avmm('image', 'add', 'guest', netboot.linux_image(directory / 'guest', kernel,
+                                                                         user.initramfs(guest, disk=True)))
         self.golden = directory / 'golden'
         self.golden.write_bytes(random.Random(3).randbytes(8 * MIB))
         self.server.avmm('image', 'add', 'golden', self.golden)
@@ -85,6 +86,8 @@ def to_the_service(pc):
 
 def disk_tests(room, pc):
     """The guest's disk is the server's, what it writes is not; and it outlives the server."""
+    pc.guest('for m in /modules/disk/*; do busybox insmod $m; done; '
+             'for i in $(seq 100); do [ -e /dev/sda ] && break; sleep 0.1; done; [ -e /dev/sda ]', 300)
     assert room.md5() in pc.guest('md5sum </dev/sda', 200)
     pc.guest('head -c 2000000 /dev/urandom >/tmp/new; dd if=/tmp/new of=/dev/sda bs=1M seek=4 conv=fsync', 200)
     room.server.kill('nbd')

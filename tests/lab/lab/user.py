@@ -133,6 +133,13 @@ def ini(memory='256M', user=BOOT_SHARE, cmdline=CMDLINE, kernel='/root/vmlinuz',
             (f'cmdline = {cmdline}\n' if cmdline else '') + f'{more}\n[shares]\nuser = {user}\n{disks}')
 
 
+def until_said(pattern):
+    """Shell text: wait for PATTERN in what the partition says. Looks once a second and starts nothing meanwhile: whoever
+    does takes a share of the CPU, which is no good where the partition is measured.
+    """
+    return (f"(tail -f -n +1 {OUT} & echo $! >/tmp/tail.pid; wait) | (grep -qm1 '{pattern}'; kill $(cat /tmp/tail.pid))")
+
+
 class User(Shell):
     """The user partition of MACHINE; run() runs a command in it."""
 
@@ -181,14 +188,15 @@ class User(Shell):
 
     def run(self, command, timeout=60, check=True, poll=0.05):
         """As Machine.run(), in the user partition. TIMEOUT is the emulator's CPU time for both, POLL in seconds of the
-        machine's time how often it looks for the end.
+        machine's time how often it looks for the end; None: as until_said() does.
         """
         self._number += 1
         n = self._number
         text = base64.b64encode(f'{PRELUDE}\n{command}\n'.encode()).decode()
-        loop = (f': >{OUT}; echo {n} {text} >{IN}\n'
-                f"until grep -q '>{n}:[0-9]*]' {OUT}; do kill -0 $(cat {PID}) || exit 1; sleep {poll}; done\ncat {OUT}")
-        answer = self.machine.run(loop, timeout=timeout, check=False)
+        end = f'>{n}:[0-9]*]'
+        wait = f"until grep -q '{end}' {OUT}; do kill -0 $(cat {PID}) || exit 1; sleep {poll}; done"
+        answer = self.machine.run(f': >{OUT}; echo {n} {text} >{IN}\n{until_said(end) if poll is None else wait}\ncat {OUT}',
+                                  timeout=timeout, check=False)
         match = re.search(rf'\[{n}<(.*)>{n}:(\d+)\]', answer.output, re.S)
         if not answer or not match:
             raise Gone(f'the user partition did not answer: {answer.output}\nwhile running there: {command}')

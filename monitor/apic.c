@@ -8,14 +8,19 @@
 #include <vmx/root/upcalls.h>
 #include "core.h"
 
+#define XAPIC_EOI	0xb0
+#define XAPIC_SVR	0xf0
 #define XAPIC_IRR	0x200	/* eight registers of 32 vectors, 16 bytes apart */
 #define XAPIC_ICR_LOW	0x300
 #define XAPIC_ICR_HIGH	0x310
+#define MSR_X2APIC	0x800	/* + offset / 16 */
 #define MSR_X2APIC_ICR	0x830
 #define ICR_BUSY	(1u << 12)
 #define ICR_SELF	(1u << 18)
 #define ICR_ASSERT	(1u << 14)
 #define ICR_NMI		(4u << 8)
+#define SVR_ENABLE	(1u << 8)
+#define SVR_SPURIOUS	0xffu	/* Linux's, too */
 #define BUSY_TRIES	10000u
 #define IRR_WORDS	8u
 
@@ -92,6 +97,29 @@ void core_apic_init(void)
 	wrmsr(AVMM_MSR_APIC_BASE, off | AVMM_APIC_BASE_ENABLE);
 	if (base & AVMM_APIC_BASE_X2APIC)
 		wrmsr(AVMM_MSR_APIC_BASE, base);
+}
+
+static void write_register(u32 reg, u32 value)
+{
+	u64 base = rdmsr(AVMM_MSR_APIC_BASE);
+
+	if (!(base & AVMM_APIC_BASE_ENABLE))
+		return;
+	if (base & AVMM_APIC_BASE_X2APIC)
+		wrmsr(MSR_X2APIC + reg / 16, value);
+	else
+		*xapic(reg) = value;
+}
+
+/* Without it no fixed interrupt comes. Enabling leaves all local sources masked, as disabling has made them. */
+void apic_enable(bool on)
+{
+	write_register(XAPIC_SVR, on ? SVR_ENABLE | SVR_SPURIOUS : SVR_SPURIOUS);
+}
+
+void apic_eoi(void)
+{
+	write_register(XAPIC_EOI, 0);
 }
 
 u32 apic_requested(void)

@@ -4,7 +4,8 @@
  * vector in IRR as soon as the guest may take it, and does the EOI: without exits, in the page that is the model's, too
  * (vdev/lapic.h). What is left to software:
  *
- *	messages of others	posted, and moved into IRR before an entry; then RVI says which is the highest
+ *	messages of others	posted, and moved into IRR before an entry; then RVI says which is the highest. A CPU that
+ *				is the vCPU's own does that by itself, at any time, when it is notified (30.6)
  *	EOI			of level-triggered and watched vectors, and of the timer's while ticks wait
  *	writes			of ICR, LVT, timer and the like: the CPU stores the value, then exits
  *	the 8259		injects past the local APIC, as without all this
@@ -37,6 +38,7 @@ s64 apicv_create(void)
 		return -ENOMEM;
 	user_msr_bitmap_x2apic(user.msr_bitmap_x2apic);
 	user.apic_shown = true;
+	user.posting = user_has_posted();
 	/* not write-back: whoever looks for RAM finds none */
 	return ept_map(&user.ept, LAPIC_DEFAULT_BASE, monitor_phys(user.apic_access), AVMM_PAGE_SIZE, EPT_RW, MTRR_UC);
 }

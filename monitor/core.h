@@ -68,6 +68,8 @@ void apic_self_ipi(u32 vector);
 /* To another CPU. */
 void apic_send_nmi(u32 apic_id);
 void apic_send_ipi(u32 apic_id, u32 vector);
+void apic_enable(bool on);	/* by software: SVR */
+void apic_eoi(void);
 /* The highest vector that was requested and not yet delivered; 0: none, as with an interrupt of the 8259 pair. */
 u32 apic_requested(void);
 s64 debug_fault(u64 which);

@@ -7,7 +7,8 @@
  *	dedicated CPU		NMI: an exit, in whatever world		core_dedicated() or dedicated_enter(): does as ordered
  *
  * Fixed interrupts do not reach these CPUs: the local APIC is software-disabled, as Linux has left it, and CR8 holds back
- * what may still be in it. NMIs do, always; each of them means "look": at the orders, at what other vCPUs want of this one
+ * what may still be in it. Where the CPU takes posted interrupts it is enabled, and the class of their notifications comes
+ * through; what else is of that class has been Linux's, and goes to nobody. NMIs come always; each of them means "look": at the orders, at what other vCPUs want of this one
  * (user_vcpu.wanted), at its local APIC's mailboxes. Whoever wants something writes that first, then sets `kicked`, and
  * sends an NMI if it was clear; who looks clears `kicked` first. An NMI in root operation opens the NMI window, so that
  * the next entry exits at once: none is lost.
@@ -25,6 +26,7 @@
 #include "vcpu.h"
 
 #define CR8_NOTHING	15
+#define CR8_POSTED	(VCPU_POSTED_VECTOR / 16 - 1)
 #define MSR_MCG_STATUS	0x17a
 #define OBEY_MS		50	/* an exit and its handler take microseconds */
 
@@ -70,8 +72,11 @@ static void to_user(struct cpu *cpu, struct user_vcpu *u)
 {
 	if (!u->ready) {
 		u->service_cr8 = read_cr8();
-		write_cr8(CR8_NOTHING);
+		write_cr8(user.posting ? CR8_POSTED : CR8_NOTHING);
 		vcpu_setup(u);
+		if (user.posting)
+			apic_enable(true);
+		__atomic_store_n(&u->posted, user.posting, __ATOMIC_RELAXED);
 		u->ready = true;
 	}
 	vmx_switch(cpu, &u->vcpu);
@@ -90,6 +95,8 @@ static void hand_back(struct cpu *cpu, struct user_vcpu *u)
 {
 	if (u->ready) {
 		vmclear(u->vcpu.vmcs_phys);
+		if (u->posted)
+			apic_enable(false);
 		write_cr8(u->service_cr8);
 	}
 	cpu->stats->state = AVMM_CPU_SERVICE;
@@ -154,6 +161,13 @@ void dedicated_event(struct vcpu *v)
 		wrmsr(MSR_MCG_STATUS, 0);
 	}
 	vmx_drop_nmis(cpu);
+}
+
+/* Acknowledged by its exit, which comes where interrupts are posted only. It was left from the time when Linux had the CPU. */
+void dedicated_interrupt(struct vcpu *v)
+{
+	if (to_user_vcpu(v)->posted)
+		apic_eoi();
 }
 
 /* The vCPU of the shared CPU may hold the lock, and be preempted: one request at a time for it. */

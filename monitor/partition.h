@@ -95,6 +95,7 @@ struct user_vcpu {
 	bool start;			/* it has come */
 	bool ready;			/* the VMCS is filled in */
 	bool timing;			/* the timer counts */
+	bool posted;			/* it takes notifications of posted interrupts; others read it */
 	u64 service_cr8;		/* of a dedicated CPU */
 	bool halted;
 	bool deaf;			/* … with interrupts off: only an NMI wakes it */
@@ -131,6 +132,7 @@ struct partition {
 	u8 *msr_bitmap_x2apic;
 	u8 *apic_access;		/* shown where local APICs are, while all are there; NULL: interrupts are injected */
 	bool apic_shown;
+	bool posting;			/* vCPUs with a CPU of their own take interrupts of others without an exit */
 	u64 xcr0_mask;
 	struct user_vcpu *vcpu[AVMM_MAX_VCPUS];	/* the first config.vcpus */
 	struct vcpu idle;		/* stays in HLT, so that interrupts come as exits; shares whatever world is loaded */
@@ -214,6 +216,8 @@ void vcpu_setup(struct user_vcpu *u);
 /* From any CPU: there is something to look at; and what. */
 void vcpu_kick(struct user_vcpu *u);
 void vcpu_want(struct user_vcpu *u, u32 wanted);
+/* … an interrupt has been posted. */
+void vcpu_notify(struct user_vcpu *u);
 /* The second-level tables have lost entries: INVEPT here at once, elsewhere before the next entry, by a kick. */
 void vcpu_flush(void *ctx);
 /* … which all other CPUs have done; true at times later than at once, since stray accesses flush too. */
@@ -238,6 +242,7 @@ bool dedicated_order(u32 order);
 void dedicated_stop(void);
 void dedicated_enter(struct vcpu *v);
 void dedicated_event(struct vcpu *v);
+void dedicated_interrupt(struct vcpu *v);
 
 /* platform.c */
 void platform_init(struct partition *p, u64 now, u32 tsc_khz, u32 phys_bits);

@@ -129,6 +129,9 @@ static void lapic_deliver(void *ctx, u32 vcpu, enum lapic_mode mode, u8 vector)
 		__atomic_store_n(&u->sipi, vector, __ATOMIC_RELAXED);
 		vcpu_want(u, WANTED_SIPI);
 		break;
+	case LAPIC_FIXED:
+		vcpu_notify(u);
+		break;
 	default:
 		vcpu_kick(u);
 	}

@@ -336,6 +336,7 @@ void core_user_interrupt(struct vcpu *v)
 	u32 vector;
 
 	if (unlikely(v->cpu->dedicated)) {
+		dedicated_interrupt(v);
 		dedicated_enter(v);
 		return;
 	}

@@ -7,6 +7,7 @@
 #include "core.h"
 #include "direct.h"
 #include "partition.h"
+#include "vcpu.h"
 
 #define USER_VPID	2	/* each CPU has translations of one vCPU only */
 
@@ -47,6 +48,8 @@ void vcpu_setup(struct user_vcpu *u)
 		.io_bitmap = direct_io_bitmap(),
 		.virtual_apic = monitor_phys(u->lapic_page),
 		.apic_access = user.apic_access ? monitor_phys(user.apic_access) : 0,
+		.posted = user.posting && cpu->dedicated ? monitor_phys(&u->lapic.posted) : 0,
+		.posted_vector = VCPU_POSTED_VECTOR,
 		.vpid = USER_VPID,
 		.rip = c->rip,
 		.cr3 = c->cr3,
@@ -87,6 +90,14 @@ void vcpu_kick(struct user_vcpu *u)
 		apic_send_nmi(cpu->apic_id);
 	else if (cpu->kick_vector)
 		apic_send_ipi(cpu->apic_id, cpu->kick_vector);
+}
+
+void vcpu_notify(struct user_vcpu *u)
+{
+	if (__atomic_load_n(&u->posted, __ATOMIC_RELAXED))
+		apic_send_ipi(u->vcpu.cpu->apic_id, VCPU_POSTED_VECTOR);
+	else
+		vcpu_kick(u);
 }
 
 void vcpu_want(struct user_vcpu *u, u32 wanted)

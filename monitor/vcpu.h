@@ -19,6 +19,9 @@ static inline bool vcpu_has_work(struct user_vcpu *u)
 	return !u->halted || __atomic_load_n(&u->wanted, __ATOMIC_RELAXED) || (!u->deaf && platform_pending(u));
 }
 
+/* Of notifications. It is KVM's, for which Linux has a handler that does nothing, should one come astray. */
+#define VCPU_POSTED_VECTOR	0xf2
+
 /* What ends the guest's run when it can take an interrupt: an open window, a lower TPR by way of CR8. */
 static inline void want_exits(struct user_vcpu *u, bool window, u32 tpr_threshold)
 {

@@ -5,6 +5,7 @@
 
 /* 16-bit fields */
 #define VMCS_VPID			0x0000
+#define VMCS_POSTED_VECTOR		0x0002
 #define VMCS_GUEST_ES_SEL		0x0800	/* ES, CS, SS, DS, FS, GS, LDTR, TR: two apart */
 #define VMCS_GUEST_CS_SEL		0x0802
 #define VMCS_GUEST_SS_SEL		0x0804
@@ -32,6 +33,7 @@
 #define VMCS_TSC_OFFSET			0x2010
 #define VMCS_VIRTUAL_APIC		0x2012
 #define VMCS_APIC_ACCESS		0x2014
+#define VMCS_POSTED_DESCRIPTOR		0x2016
 #define VMCS_EPTP			0x201a
 #define VMCS_EOI_EXIT			0x201c	/* four, two apart */
 #define VMCS_XSS_EXITING_BITMAP		0x202c
@@ -141,6 +143,7 @@
 #define VMX_PIN_NMI			(1u << 3)
 #define VMX_PIN_VIRTUAL_NMI		(1u << 5)
 #define VMX_PIN_PREEMPTION_TIMER	(1u << 6)
+#define VMX_PIN_POSTED			(1u << 7)
 #define VMX_PROC_INTERRUPT_WINDOW	(1u << 2)
 #define VMX_PROC_TSC_OFFSETTING		(1u << 3)
 #define VMX_PROC_HLT			(1u << 7)
@@ -167,6 +170,7 @@
 #define VMX_PROC2_INVPCID		(1u << 12)
 #define VMX_PROC2_XSAVES		(1u << 20)
 #define VMX_EXIT_LOAD_PERF_GLOBAL_CTRL	(1u << 12)
+#define VMX_EXIT_ACKNOWLEDGE		(1u << 15)
 #define VMX_EXIT_SAVE_TIMER		(1u << 22)
 #define VMX_EXIT_LOAD_CET		(1u << 28)
 #define VMX_EXIT_LOAD_PKRS		(1u << 29)

@@ -98,6 +98,12 @@ bool user_has_x2apic(void)
 	return allowed(MSR_VMX_PROC2, VMX_PROC2_X2APIC);
 }
 
+bool user_has_posted(void)
+{
+	return user_has_apicv() && allowed(MSR_VMX_TRUE_PIN, VMX_PIN_POSTED) &&
+	       allowed(MSR_VMX_TRUE_PIN + 2, VMX_EXIT_ACKNOWLEDGE);
+}
+
 static const u16 host_fields[] = {
 	VMCS_HOST_ES_SEL, VMCS_HOST_CS_SEL, VMCS_HOST_SS_SEL, VMCS_HOST_DS_SEL, VMCS_HOST_FS_SEL, VMCS_HOST_GS_SEL,
 	VMCS_HOST_TR_SEL, VMCS_HOST_PAT, VMCS_HOST_EFER, VMCS_HOST_SYSENTER_CS, VMCS_HOST_CR0, VMCS_HOST_CR3,
@@ -188,6 +194,12 @@ static void write_apicv(const struct user_setup *s)
 	for (i = 0; i < 4; i++)
 		user_set_eoi_exits(i, 0);
 	user_set_apic(USER_APIC_XAPIC, s->msr_bitmap);
+	if (!s->posted)
+		return;
+	vmwrite(VMCS_PIN_CONTROLS, vmread(VMCS_PIN_CONTROLS) | VMX_PIN_POSTED);
+	vmwrite(VMCS_EXIT_CONTROLS, vmread(VMCS_EXIT_CONTROLS) | VMX_EXIT_ACKNOWLEDGE);
+	vmwrite(VMCS_POSTED_VECTOR, s->posted_vector);
+	vmwrite(VMCS_POSTED_DESCRIPTOR, s->posted);
 }
 
 static void write_controls(const struct vcpu *v, const struct user_setup *s)

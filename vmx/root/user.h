@@ -13,6 +13,8 @@ struct user_setup {
 	u64 io_bitmap;		/* physical, two pages; 0: every port exits */
 	u64 virtual_apic;	/* physical: the local APIC's page */
 	u64 apic_access;	/* physical: the page that stands for it in the EPT; 0: interrupts are injected */
+	u64 posted;		/* physical, with apic_access: the posted-interrupt descriptor; 0: none is used */
+	u8 posted_vector;	/* of notifications */
 	u64 vpid;
 	bool reset;		/* the start: as after RESET; else in 64-bit mode, flat segments, interrupts off: */
 	u64 rip;
@@ -32,6 +34,8 @@ bool user_can_reset(void);
 /* Can this CPU be the local APIC of a vCPU: registers, delivery, EOI? Intel SDM volume 3, chapter 30. */
 bool user_has_apicv(void);
 bool user_has_x2apic(void);	/* … also in x2APIC mode */
+/* … take what other CPUs send it without an exit? 30.6: the vCPU has to be alone with the CPU's physical local APIC. */
+bool user_has_posted(void);
 
 /* Fills in v's VMCS. On the CPU that will run it, in root operation; the current VMCS stays. */
 void user_setup(struct vcpu *v, const struct user_setup *setup);

@@ -8,6 +8,7 @@
 #define ENOSYS 38
 #define EINVAL 22
 #define DEEPER_THAN_THE_STACK 100000
+#define DELAY_MS 20
 
 #ifdef AVMM_DEBUG
 static u64 __attribute__((noinline)) recurse(u64 depth)
@@ -16,6 +17,14 @@ static u64 __attribute__((noinline)) recurse(u64 depth)
 
 	local[depth % 64] = depth;
 	return depth < DEEPER_THAN_THE_STACK ? recurse(depth + 1) + local[depth % 64] : 0;
+}
+
+static void delay(void)
+{
+	u64 end = rdtsc() + (u64)DELAY_MS * machine.tsc_khz;
+
+	while (rdtsc() < end)
+		pause();
 }
 
 s64 debug_fault(u64 which)
@@ -41,6 +50,9 @@ s64 debug_fault(u64 which)
 		return 0;
 	case AVMM_DEBUG_ENTRY:
 		vmwrite(VMCS_LINK_POINTER, 1);
+		return 0;
+	case AVMM_DEBUG_DELAY:
+		delay();
 		return 0;
 	default:
 		return -EINVAL;

@@ -7,11 +7,11 @@
  *	dedicated CPU		NMI: an exit, in whatever world		core_dedicated() or dedicated_enter(): does as ordered
  *
  * Fixed interrupts do not reach these CPUs: the local APIC is software-disabled, as Linux has left it, and CR8 holds back
- * what may still be in it. Where the CPU takes posted interrupts it is enabled, and the class of their notifications comes
- * through; what else is of that class has been Linux's, and goes to nobody. NMIs come always; each of them means "look": at the orders, at what other vCPUs want of this one
- * (user_vcpu.wanted), at its local APIC's mailboxes. Whoever wants something writes that first, then sets `kicked`, and
- * sends an NMI if it was clear; who looks clears `kicked` first. An NMI in root operation opens the NMI window, so that
- * the next entry exits at once: none is lost.
+ * what may still be in it. Where the CPU takes posted interrupts it is enabled, and the class of their notifications
+ * comes through; what else is of that class has been Linux's, and goes to nobody. NMIs come always, and each of them
+ * means "look": at the orders, at what other vCPUs want of this one (user_vcpu.wanted), at its local APIC's mailboxes.
+ * Whoever wants something writes that first, then sets `kicked`, and sends an NMI if it was clear; who looks clears
+ * `kicked` first. An NMI in root operation opens the NMI window, so that the next entry exits at once: none is lost.
  *
  * A vCPU that is not to run, since the partition is paused or off or since it waits for a SIPI, leaves the CPU to the
  * service's world: Linux, parked, in activity state HLT with interrupts off, where only NMI, INIT and SIPI exit. So a CPU

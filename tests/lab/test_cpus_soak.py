@@ -7,6 +7,7 @@ import re
 import pytest
 
 from lab import avmm, emulator, guest_image, image, user
+from lab.load import Load
 from lab.memory import Usage
 from test_cpus import launched, m, refused, start, start_guest, user_exits, wait_ready  # noqa: F401
 from test_launch import assert_no_leak
@@ -169,6 +170,17 @@ class TestLife4:
         m.run('rmmod avmm_nmi')
         assert report.endswith('verdict ok'), report
         assert found.passed == ['smp_ipi', 'smp_relay'], found
+
+    def test_delays_of_the_machine(self, m, launched):  # noqa: F811
+        """The shared CPU is away for 20 ms again and again, as in system management mode: neither side loses anything."""
+        m.run(f'rmmod avmm; insmod {avmm.DEBUG_MODULE} split_cores=1')
+        away = m.background(f'taskset 1 sh -c "while :; do echo 7 >{avmm.DEBUGFS}/fault; sleep 0.01; done"')
+        start_guest(m, ['smp_start', 'smp_ipi', 'smp_relay'], 4, 'yes')
+        with Load(m, 'cpu', 'timer'):
+            found = guest_image.finish(m, timeout=600)
+        away.kill()
+        m.run('rmmod avmm')
+        assert found.passed == ['smp_start', 'smp_ipi', 'smp_relay'], found
 
     def test_service_stands_still(self, m, launched):  # noqa: F811
         """What has CPUs of its own goes on while the service has interrupts off for 5 seconds."""

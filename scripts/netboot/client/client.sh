@@ -47,20 +47,23 @@ machine()
 	sleep 3600
 }
 
-# The guest's serial console on ours, until the partition is gone. Ctrl-] leads to a shell of the service.
+# The guest's serial console on ours, until the partition is gone. Ctrl-] leads to a shell of the service; the console also
+# ends by itself, at a reset and at the end, while somebody is still there to see to that.
 attend()
 {
 	while partition_is_there; do
-		if [ "$(setting console yes)" = yes ]; then
-			on_terminal avmmctl console
-			partition_is_there || break
-			say "this is the service partition; exit leads back to the user partition's console"
-			shell
-		else
-			sleep 1
+		if [ "$(setting console yes)" != yes ] || ! partition_is_on; then
+			sleep 0.5
+			continue
 		fi
+		on_terminal avmmctl console
+		partition_is_on || continue
+		say "this is the service partition; exit leads back to the user partition's console"
+		shell
 	done
 }
+
+partition_is_on() { avmmctl status | grep -Eq '^user: (running|paused)'; }
 
 partition_is_there() { [ -s /run/avmm.pid ]; }
 

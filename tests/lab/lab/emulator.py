@@ -24,6 +24,8 @@ STABLE_TSC = 'tsc=reliable tsc_early_khz=400000'
 
 KEEP, KEEP_SECONDS = 24, 3600       # checkpoints; what was used within the hour stays in any case
 
+LOG_BYTES = 1 << 20                 # of the emulator's log that stay: it has a line for each MSR that it does not know
+
 running = set()
 
 
@@ -284,6 +286,12 @@ class Emulator:
             shutil.rmtree(self.run / name, ignore_errors=True)
         for name in ('boot.iso', 'payload.cd', 'disk.img', 'bios.bin'):
             (self.run / name).unlink(missing_ok=True)
+        log = self.run / 'bochs.log'
+        if log.exists() and log.stat().st_size > LOG_BYTES:
+            with open(log, 'rb') as f:
+                f.seek(-LOG_BYTES, os.SEEK_END)
+                end = f.read()
+            log.write_bytes(end)
 
     def last_log(self, lines=6):
         try:

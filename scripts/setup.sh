@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# setup.sh [all|packages|kernels|bochs|bench]: what building and testing AVMM needs, on Debian 12, as root; bench is not
-# among all: what only the benchmark needs.
+# setup.sh [all|packages|kernels|bochs|bench|soak]: what building and testing AVMM needs, on Debian 12, as root. What only
+# the benchmark or the long tests need (bench, soak) is not among all.
 # Everything that is not a Debian package goes to build/cache. Each step leaves a stamp with a key of its
 # inputs, so that a second run takes a second.
 set -eu
@@ -24,6 +24,7 @@ packages="build-essential bc pkg-config kmod cpio xz-utils zstd patch
 	python3 python3-pytest python3-pytest-xdist python3-pytest-timeout"
 
 bench_packages="qemu-system-x86 seabios"
+soak_packages="debian-installer-12-netboot-amd64"
 
 say() { printf '%4d s  %s\n' $((SECONDS - start)) "$*"; }
 
@@ -139,9 +140,10 @@ case ${1:-all} in
 all) setup_packages $packages; setup_kernel 6.1; setup_kernel 6.12; setup_bochs ;;
 packages) setup_packages $packages ;;
 bench) setup_packages $bench_packages ;;
+soak) setup_packages $soak_packages ;;
 kernels) setup_kernel 6.1; setup_kernel 6.12 ;;
 bochs) setup_bochs ;;
 bochs-key) bochs_key; exit 0 ;;
-*) die "usage: setup.sh [all|packages|kernels|bochs|bench]" ;;
+*) die "usage: setup.sh [all|packages|kernels|bochs|bench|soak]" ;;
 esac
 say "set-up done"

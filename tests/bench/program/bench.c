@@ -46,8 +46,8 @@
 
 #include "bench.h"
 
-#define MAX_SAMPLES	400
-#define STABLE_FOR	30		/* samples with the median within 0.2 % */
+#define MAX_SAMPLES	2000
+#define STABLE_FOR	150		/* samples with the median within 0.2 % */
 #define STABLE_SINGLES	100		/* the same, of single operations */
 #define CALIBRATION	10000u		/* rounds of a loop of two instructions */
 #define CALIBRATIONS	100

@@ -137,7 +137,7 @@ def until_said(pattern):
     """Shell text: wait for PATTERN in what the partition says. Looks once a second and starts nothing meanwhile: whoever
     does takes a share of the CPU, which is no good where the partition is measured.
     """
-    return (f"(tail -f -n +1 {OUT} & echo $! >/tmp/tail.pid; wait) | (grep -qm1 '{pattern}'; kill $(cat /tmp/tail.pid))")
+    return (f"sh -c 'echo $$ >/tmp/tail.pid; exec tail -f -n +1 {OUT}' | (grep -qm1 '{pattern}'; kill $(cat /tmp/tail.pid))")
 
 
 class User(Shell):

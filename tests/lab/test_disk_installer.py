@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """An installer boots from the disguised CD-ROM: SeaBIOS, isolinux and Debian's kernel read it, from an NBD server."""
 
-import subprocess
 from pathlib import Path
 
 import pytest

@@ -20,6 +20,11 @@
 #define VECTOR		0x51
 #define ROUNDS		200u
 #define TSC_SLACK_US	50u
+#define APIC_BASE_X2APIC (1ull << 10)
+#define LVT_LINT0	0x350
+#define LVT_MASKED	0x10000u
+#define IOAPIC_MASKED	0x10000u
+#define IRQ0_PIN	2u
 
 #define HELD_US		5u	/* smp_lock: with the lock and without it */
 #define FREE_US		20u
@@ -39,7 +44,9 @@ static volatile u32 started[AP_MAX];
 static volatile u64 tsc_seen[AP_MAX];
 static volatile u32 came[AP_MAX], nmis[AP_MAX];
 static volatile enum task task;
+static volatile u32 logical_id[AP_MAX];
 static volatile u32 wrong_id;
+static volatile bool x2;	/* all local APICs are in x2APIC mode, or will be when they start */
 static volatile u32 lock;
 static volatile bool stop_tasks;
 static volatile u64 locks[AP_MAX], longest[AP_MAX];
@@ -65,16 +72,23 @@ static u32 count(void)
 
 static void set(u32 reg, u32 value)
 {
-	write32(LAPIC + reg, value);
+	if (x2)
+		wrmsr(MSR_X2APIC + reg / 16, value);
+	else
+		write32(LAPIC + reg, value);
 }
 
 static u32 my_id(void)
 {
-	return read32(LAPIC + ID) >> 24;
+	return x2 ? (u32)rdmsr(MSR_X2APIC + ID / 16) : read32(LAPIC + ID) >> 24;
 }
 
 static void send(u32 dest, u32 icr)
 {
+	if (x2) {
+		wrmsr(MSR_X2APIC + ICR / 16, (u64)dest << 32 | icr);
+		return;
+	}
 	while (read32(LAPIC + ICR) & ICR_BUSY)
 		;
 	set(ICR2, dest << 24);
@@ -107,6 +121,20 @@ static void take_tables(u32 id)
 	asm volatile("lgdt %0" : : "m"(r));
 	asm volatile("lidt %0" : : "m"(idt_register));
 	asm volatile("ltr %w0" : : "r"(SEL_TSS));
+}
+
+/* In x2APIC mode the CPU gives the logical ID. */
+static void take_logical_id(u32 id)
+{
+	if (x2)
+		logical_id[id] = (u32)rdmsr(MSR_X2APIC + LDR / 16);
+	else
+		set(LDR, 1u << (24 + id % 8));
+}
+
+static void enter_x2apic(void)
+{
+	wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | APIC_BASE_X2APIC);
 }
 
 /* Passes the interrupt on to the next vCPU each time that one came. */
@@ -175,8 +203,10 @@ void ap_main(u32 id)
 	cpuid(0xb, 0, r);
 	if (r[3] != id)
 		wrong_id = r[3];
+	if (x2)
+		enter_x2apic();
 	set(SVR, 0x1ff);
-	set(LDR, 1u << (24 + id % 8));
+	take_logical_id(id);
 	tsc_seen[id] = rdtsc();
 	started[id]++;
 	for (;;) {
@@ -231,8 +261,8 @@ static void prepare(void)
 	READ_CR(4, v);
 	*(volatile u32 *)(to + AP_CR4) = (u32)v;
 	set(SVR, 0x1ff);
-	set(LDR, 1u << 24);
-	eoi = EOI_LAPIC;
+	take_logical_id(0);
+	eoi = x2 ? EOI_X2APIC : EOI_LAPIC;
 	on_interrupt = note;
 }
 
@@ -332,6 +362,112 @@ static const char *run_smp_ipi(void)
 	if (!why && (!sum || sum > ROUNDS))
 		why = fail("%lu lowest-priority IPIs: %lu came", (u64)ROUNDS, (u64)sum);
 	return why ? why : came[0] || nmis[0] ? fail("vCPU 0 got %lu", (u64)came[0]) : NULL;
+}
+
+/* The 8254 raises IRQ 0 once. */
+static void one_shot(void)
+{
+	out8(0x43, 0x30);
+	out8(0x40, 1000 & 0xff);
+	out8(0x40, 1000 >> 8);
+}
+
+static void route_irq0(u32 low, u32 dest)
+{
+	write32(IOAPIC, 0x10 + 2 * IRQ0_PIN);
+	write32(IOAPIC + 0x10, IOAPIC_MASKED);
+	write32(IOAPIC, 0x11 + 2 * IRQ0_PIN);
+	write32(IOAPIC + 0x10, dest << 24);
+	write32(IOAPIC, 0x10 + 2 * IRQ0_PIN);
+	write32(IOAPIC + 0x10, low);
+}
+
+static u32 all_that_came(void)
+{
+	u32 id, sum = 0;
+
+	for (id = 0; id < count(); id++)
+		sum += came[id];
+	return sum;
+}
+
+/* A device's interrupt goes to each vCPU in turn, by its ID and by its logical ID, and to one of all. */
+static const char *run_smp_ioapic(void)
+{
+	const char *why = start_all(TASK_IDLE);
+	u32 n = count(), round, id;
+
+	set(LVT_LINT0, LVT_MASKED);	/* the 8259 gets it as well */
+	for (id = 0; id < n; id++)
+		came[id] = 0;
+	sti();
+	for (round = 0; round < 20 && !why; round++) {
+		for (id = 0; id < n && !why; id++) {
+			u32 logical = round & 1;
+
+			route_irq0(VECTOR | (logical ? ICR_LOGICAL : 0), logical ? 1u << id : id);
+			one_shot();
+			if (!wait_for(&came[id], round + 1) || all_that_came() != round * n + id + 1)
+				why = fail("round %lu, vCPU %lu: %lu", (u64)round, (u64)id, (u64)all_that_came());
+		}
+	}
+	for (round = 0; round < 20 && !why; round++) {
+		route_irq0(VECTOR | ICR_LOGICAL | ICR_LOWEST, 0xff);
+		one_shot();
+		spin_us(2000);
+		if (all_that_came() != 20 * n + round + 1)
+			why = fail("lowest priority, %lu: %lu", (u64)round, (u64)all_that_came());
+	}
+	cli();
+	route_irq0(IOAPIC_MASKED, 0);
+	return why;
+}
+
+static const char *check_logical_ids(void)
+{
+	u32 id;
+
+	for (id = 0; id < count(); id++)
+		if (logical_id[id] != (id >> 4 << 16 | 1u << id % 16))
+			return fail("vCPU %lu: LDR %lx", (u64)id, (u64)logical_id[id]);
+	return NULL;
+}
+
+/* x2APIC mode, whose logical destinations are always clusters. The last case, for an INIT does not end that mode. */
+static const char *run_smp_x2apic(void)
+{
+	u32 n = count(), others = (1u << n) - 2, id, i;
+	const char *why;
+
+	enter_x2apic();
+	x2 = true;
+	why = start_all(TASK_IDLE);
+	for (id = 0; id < n; id++)
+		came[id] = nmis[id] = 0;
+	if (!why)
+		why = check_logical_ids();
+	for (i = 0; i < ROUNDS && !why; i++) {
+		send(others, ICR_ASSERT | ICR_LOGICAL | VECTOR);
+		for (id = 1; id < n && !why; id++)
+			if (!wait_for(&came[id], 3 * i + 1))
+				why = fail("cluster, %lu: %lu came to vCPU %lu", (u64)i, (u64)came[id], (u64)id);
+		for (id = 1; id < n && !why; id++) {
+			send(1u << id, ICR_ASSERT | ICR_LOGICAL | VECTOR);
+			if (!wait_for(&came[id], 3 * i + 2))
+				why = fail("logical, %lu: %lu came to vCPU %lu", (u64)i, (u64)came[id], (u64)id);
+			send(id, ICR_ASSERT | VECTOR);
+			if (!why && !wait_for(&came[id], 3 * i + 3))
+				why = fail("physical, %lu: %lu came to vCPU %lu", (u64)i, (u64)came[id], (u64)id);
+		}
+		send(1u << 16 | 0xffff, ICR_ASSERT | ICR_LOGICAL | VECTOR);	/* a cluster where nobody is */
+	}
+	send(others, ICR_ASSERT | ICR_LOGICAL | ICR_NMI);
+	for (id = 1; id < n && !why; id++)
+		if (!wait_for(&nmis[id], 1))
+			why = fail("NMI: %lu came to vCPU %lu", (u64)nmis[id], (u64)id);
+	if (!why && all_that_came() != 3 * ROUNDS * (n - 1))
+		why = fail("%lu interrupts in all", (u64)all_that_came());
+	return why;
 }
 
 /* An interrupt goes round; each vCPU sleeps in HLT until it comes. */
@@ -478,7 +614,9 @@ static const char *run_smp_init_storm(void)
 static const struct test tests[] = {
 	{ "smp_start", run_smp_start },
 	{ "smp_ipi", run_smp_ipi },
+	{ "smp_ioapic", run_smp_ioapic },
 	{ "smp_relay", run_smp_relay },
+	{ "smp_x2apic", run_smp_x2apic },
 	{ "smp_topology", run_smp_topology },
 	{ "smp_lock", run_smp_lock },
 	{ "smp_steady", run_smp_steady },

@@ -102,14 +102,18 @@ class Dedicated:
         assert int(m.out('nproc')) == self.n + 1
 
     @pytest.mark.parametrize('shared', ['yes', 'no'])
-    def test_smp(self, m, launched, shared):
-        """Start-up, numbers, time stamp counters, IPIs of all kinds."""
+    @pytest.mark.parametrize('apicv', [1, 0])
+    def test_smp(self, m, launched, shared, apicv):
+        """Start-up, numbers, time stamp counters, IPIs and interrupts of devices of all kinds."""
         n = self.n + (shared == 'yes')
         if n == 1:
             pytest.skip('one vCPU has nobody to call')
-        start_guest(m, ['smp_start', 'smp_topology', 'smp_ipi', 'smp_relay'], n, shared)
+        cases = ['smp_start', 'smp_topology', 'smp_ipi', 'smp_ioapic', 'smp_relay', 'smp_x2apic']
+        m.run(f'echo {apicv} >/sys/module/avmm/parameters/apicv')
+        start_guest(m, cases, n, shared)
         found = guest_image.finish(m, timeout=240)
-        assert (found.failed, len(found.passed), found.reason) == ({}, 4, 'power-off'), found
+        m.run('echo 1 >/sys/module/avmm/parameters/apicv')
+        assert (found.failed, found.passed, found.reason) == ({}, cases, 'power-off'), found
 
     @pytest.mark.parametrize('case', ['smp_deaf', 'smp_spin', 'smp_init_storm'])
     def test_nasty(self, m, u, launched, case):
@@ -141,7 +145,11 @@ class Dedicated:
         m.run('sleep 0.1')
         found = user_exits(m, 1)
         assert not any(found.values()), found
-
+        top = json.loads(m.out('avmmctl top --json --interval 0.5 --count 1', timeout=120))
+        assert [(c['cpu'], c['runs'], c['user_exits']) for c in top['cpus'][1:]] == \
+            [(n, 'user', 0) for n in range(1, self.n + 1)], top
+        rows = [line.split() for line in m.out('avmmctl top --interval 0.5 --count 1', timeout=120).splitlines()]
+        assert [(row[0], row[-1]) for row in rows[-self.n:]] == [(str(n), '0.0') for n in range(1, self.n + 1)], rows
 
     def test_refused(self, m, launched):
         """In words, and before anything is taken."""
@@ -182,6 +190,8 @@ class Stock:
         u.attach()
         u.wait_up()
         assert u.out('nproc') == str(cpus)
+        total = int(re.search(r'^MemTotal: +(\d+) kB', u.out('cat /proc/meminfo'), re.M).group(1))
+        assert 0.75 < total / (256 << 10) < 1
         assert kernel_log.new_warnings(u, bare) == []
         for n in range(cpus):
             assert u.out(f'cat /sys/devices/system/cpu/cpu{n}/topology/core_cpus_list') == str(n)

@@ -72,7 +72,14 @@ void apic_enable(bool on);	/* by software: SVR */
 void apic_eoi(void);
 /* The highest vector that was requested and not yet delivered; 0: none, as with an interrupt of the 8259 pair. */
 u32 apic_requested(void);
+
+/* debug.c */
 s64 debug_fault(u64 which);
+#ifdef AVMM_DEBUG
+extern bool debug_no_grace;	/* AVMM_DEBUG_NO_GRACE */
+#else
+#define debug_no_grace false
+#endif
 
 /* partition.c */
 void core_user_triple_fault(struct vcpu *v);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Faults on request, to test that they end as they should. Release builds answer -ENOSYS. */
+/*
+ * Faults on request, to test that they end as they should, and what a measurement wants to be without. Release builds
+ * answer -ENOSYS.
+ */
 #include <avmm/hypercall.h>
 #include <vmx/root/insn.h>
 #include <vmx/vmcs.h>
@@ -11,6 +14,8 @@
 #define DELAY_MS 20
 
 #ifdef AVMM_DEBUG
+bool debug_no_grace;
+
 static u64 __attribute__((noinline)) recurse(u64 depth)
 {
 	volatile u64 local[64];
@@ -53,6 +58,9 @@ s64 debug_fault(u64 which)
 		return 0;
 	case AVMM_DEBUG_DELAY:
 		delay();
+		return 0;
+	case AVMM_DEBUG_NO_GRACE:
+		debug_no_grace = true;
 		return 0;
 	default:
 		return -EINVAL;

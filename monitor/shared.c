@@ -71,7 +71,7 @@ static void set_timer(struct user_vcpu *u, u64 now)
 
 static enum sched_safety safety(const struct cpu *cpu)
 {
-	if (user.service_wanted || cpu->current == &user.idle)
+	if (user.service_wanted || cpu->current == &user.idle || debug_no_grace)
 		return SCHED_SAFE;
 	if (cpu->current == &shared_vcpu()->vcpu)
 		return shared_vcpu()->halted || !vmx_guest_cpl0_64() ? SCHED_SAFE : SCHED_HOLDS_LOCK;

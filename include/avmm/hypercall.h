@@ -54,6 +54,7 @@ enum avmm_debug_fault {
 	AVMM_DEBUG_MC_IN_NMI,		/* a machine check on the NMI handler's stack: likewise */
 	AVMM_DEBUG_ENTRY,		/* the next VM entry fails: ends with a report */
 	AVMM_DEBUG_DELAY,		/* 20 ms in which this CPU does nothing, as in system management mode */
+	AVMM_DEBUG_NO_GRACE,		/* no fault: from now on lock holders are preempted as anybody is */
 };
 
 #define AVMM_ABI_VERSION	1

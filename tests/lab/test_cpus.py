@@ -191,7 +191,7 @@ class Stock:
         u.wait_up()
         assert u.out('nproc') == str(cpus)
         total = int(re.search(r'^MemTotal: +(\d+) kB', u.out('cat /proc/meminfo'), re.M).group(1))
-        assert 0.75 < total / (256 << 10) < 1
+        assert 0.7 < total / (256 << 10) < 1
         assert kernel_log.new_warnings(u, bare) == []
         for n in range(cpus):
             assert u.out(f'cat /sys/devices/system/cpu/cpu{n}/topology/core_cpus_list') == str(n)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The NBD connection manager, against real servers on the host.
+"""The NBD connection manager, against real servers on the host; and the disguised disk with one behind it.
 
 The guest's idle time passes some forty times as fast as the host's: a second of the host is more than any time-out.
 """
@@ -502,17 +502,42 @@ class TestDisguised:
         self.end(m, u, disk)
 
     @pytest.mark.soak('disk-stalls')
+    def test_link_down(self, m, u, serve, disk):
+        server = serve('file', disk)
+        self.begin(m, u, server)
+        m.run('ip link set eth0 down; sleep 30', timeout=240)
+        assert 'disk0 (/dev/nbd0) has not answered' in u.status()['frozen'] and status(m)['state'] == 'stalled'
+        m.run('ip link set eth0 up; ip route add default via 10.0.2.2')
+        wait_state(m, 'connected')
+        self.end(m, u, disk)
+
+    @pytest.mark.soak('disk-stalls')
+    def test_read_only_export(self, m, u, serve, disk):
+        """The guest reads it, and its writes are a disk's errors; nothing reaches the server."""
+        before = disk.read_bytes()
+        server = serve('-r', 'file', disk)
+        self.begin(m, u, server, pieces=1)
+        u.run('until grep disk_check /tmp/check; do sleep 0.2; done', timeout=900)
+        assert 'Input/output error' in u.out('cat /tmp/check')
+        assert [d['read_only'] for d in u.status()['disks']] == [True]
+        assert u.out('sha256sum </dev/disk0', timeout=400).split()[0] == hashlib.sha256(before).hexdigest()
+        u.stop()
+        m.run('while [ -s /run/avmm.pid ]; do sleep 0.1; done; avmmctl nbd disconnect nbd0; rmmod avmm', timeout=240)
+        assert disk.read_bytes() == before
+
+    @pytest.mark.soak('disk-stalls')
     def test_slow_server_and_errors(self, m, u, serve, disk):
         """The guest gets the server's errors as a disk's, and its data when the server is well again."""
         server = serve('--filter=delay', 'file', disk, 'rdelay=50ms', 'wdelay=50ms')
         self.begin(m, u, server, pieces=20)
         u.run('until grep disk_check /tmp/check; do sleep 0.2; done', timeout=900)
-        server.restart('--filter=error', 'file', disk, 'error=EIO', 'error-pwrite-rate=100%')
-        wait_state(m, 'connected')
         write = 'dd if=/dev/zero of=/dev/disk0 bs=4k count=1 seek=100 oflag=direct'
-        result = u.run(write, check=False, timeout=240)
-        assert not result and 'Input/output error' in result.output, result.output
-        assert u.run('dd if=/dev/disk0 of=/dev/null bs=4k count=1 skip=100 iflag=direct')
+        for error in ('EIO', 'ENOSPC'):
+            server.restart('--filter=error', 'file', disk, f'error={error}', 'error-pwrite-rate=100%')
+            wait_state(m, 'connected')
+            result = u.run(write, check=False, timeout=240)
+            assert not result and 'Input/output error' in result.output, result.output
+            assert u.run('dd if=/dev/disk0 of=/dev/null bs=4k count=1 skip=100 iflag=direct')
         server.restart('file', disk)
         wait_state(m, 'connected')
         u.run(write, timeout=240)

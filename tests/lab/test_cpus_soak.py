@@ -18,7 +18,6 @@ SHAPE = {'kernel': '6.12', 'cpus': 4, 'mem': 1024, 'guest': '6.1', 'up': False}
 
 
 RELAY_ROUNDS = 2000
-TIMER = 'WRMSR', 'VMX-preemption timer expired'
 NO_GRACE = 8        # AVMM_DEBUG_NO_GRACE
 LONGEST_WAIT_US = {90: 4000, 80: 17300}
 
@@ -158,8 +157,6 @@ class TestFigures4:
             exits = user_exits(m, 2)
             found[what] = {cpu: sum(e.values()) for cpu, e in exits.items()}
             print(f'exits in 2 s, {what}: {found[what]}, by reason: {exits}')
-        of_timer = {cpu: sum(exits[cpu].get(reason, 0) for reason in TIMER) for cpu in (1, 2, 3)}
-        assert all(of_timer[cpu] > 0.8 * found['busy'][cpu] for cpu in of_timer), exits
         # four ticks of 250 Hz with two exits each, and some work of the kernel's
         assert max(found['busy'][cpu] for cpu in (1, 2, 3)) < 2 * 1000, found
         assert max(found['idle'][cpu] for cpu in (1, 2, 3)) < 2 * 200, found

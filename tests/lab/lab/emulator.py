@@ -60,7 +60,7 @@ class Shape:
     net: bool = True
     disk: int = 0               # MiB of a disk on ata0-master
     ips: int = 400_000_000
-    boot_extra: tuple = field(default=())   # lines of bochsrc
+    boot_extra: tuple = field(default=())   # lines of bochsrc; RUN in one is the machine's directory
 
     def full_cmdline(self):
         return ' '.join(filter(None, (BASE_CMDLINE, self.cmdline)))
@@ -100,7 +100,7 @@ def bochsrc(shape, run, port):
         'panic: action=fatal',
         'error: action=report',
         'info: action=ignore',
-        *shape.boot_extra,
+        *(line.replace('RUN', str(run)) for line in shape.boot_extra),
     ]
     if shape.net:
         lines.append('e1000: enabled=1, mac=52:54:00:12:34:56, ethmod=slirp, script=none')
@@ -125,6 +125,7 @@ class Emulator:
         self.socket = None
         self.serial = bytearray()
         self.log = None
+        self.udp_port = free_port()         # of this machine; by slirp.conf what comes there goes to port 9 of who has the card
         self.payload_used = 0
         self.saved = None
 
@@ -132,6 +133,7 @@ class Emulator:
         self.run.mkdir(parents=True, exist_ok=True)
         for stale in ('serial.log', 'bochs.log', 'stdout.log', 'disk.img.lock'):
             (self.run / stale).unlink(missing_ok=True)
+        (self.run / 'slirp.conf').write_text(f'# slirp config\nhostfwd = udp:127.0.0.1:{self.udp_port}-:9\n')
         self.payload_used = image.payload_cd(payload, self.run / 'payload.cd')
 
     def cold(self, payload=None, boot=None):

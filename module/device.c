@@ -4,7 +4,8 @@
  * driver_override; the stub does nothing with it but hold it, so that nobody else in Linux does.
  *
  *	assigned	bound to the stub, decoding, not mastering the bus, its interrupt line requested but masked
- *	live		a partition runs with it: an interrupt masks the line and is relayed; acknowledged, it is unmasked
+ *	live		a partition runs with it: an interrupt masks the line and is relayed; acknowledged, it is unmasked; it
+ *			masters the bus while the guest says so and the partition's addresses are the machine's (window.c)
  *
  * A line is masked at the device where it can do so (DisINTx, PCI 2.3): then others may share it. Else the line itself
  * is, and it must be this device's alone: Linux refuses to request it otherwise.
@@ -36,11 +37,15 @@ struct direct {
 	u32 dma;
 	u32 guest_devfn;
 	int irq;			/* 0: it has no pin */
+	bool can_master;
 	bool masks_itself;		/* DisINTx */
 	bool live;
+	bool used;			/* by a partition, and not reset since */
 	bool masked;			/* relayed, and not yet acknowledged */
 	u32 seen;			/* acknowledgements, at the last look */
+	u32 master;			/* bus mastering as it is set now; what the monitor was told */
 	call_single_data_t relay;
+	call_single_data_t mastered;
 	char was[32];			/* the driver that had it */
 };
 
@@ -62,6 +67,23 @@ static void relay(void *data)
 	vmx_hypercall(AVMM_HC_DEVICE_INTERRUPT, d->number, 0, 0);
 }
 
+/* Likewise. */
+static void tell_mastering(void *data)
+{
+	struct direct *d = data;
+
+	vmx_hypercall(AVMM_HC_DEVICE_MASTER, d->number, READ_ONCE(d->master), 0);
+}
+
+/* Runs that on the shared CPU. */
+static void there(void (*function)(void *data), call_single_data_t *csd, struct direct *d)
+{
+	if (smp_processor_id() == AVMM_SHARED_CPU)
+		function(d);
+	else
+		smp_call_function_single_async(AVMM_SHARED_CPU, csd);
+}
+
 static irqreturn_t on_interrupt(int irq, void *data)
 {
 	struct direct *d = data;
@@ -75,10 +97,7 @@ static irqreturn_t on_interrupt(int irq, void *data)
 		disable_irq_nosync(irq);
 	d->masked = true;
 	raw_spin_unlock(&irq_lock);
-	if (smp_processor_id() == AVMM_SHARED_CPU)
-		relay(d);
-	else
-		smp_call_function_single_async(AVMM_SHARED_CPU, &d->relay);
+	there(relay, &d->relay, d);
 	return IRQ_HANDLED;
 }
 
@@ -95,6 +114,32 @@ static bool unmask(struct direct *d)
 	return false;
 }
 
+static bool may_master(const struct direct *d)
+{
+	return d->can_master && d->dma == AVMM_DMA_TRUSTED;
+}
+
+/* Read back: what was posted to memory before has arrived. */
+static void set_master(struct direct *d, bool master)
+{
+	u16 command;
+
+	pci_read_config_word(d->pdev, PCI_COMMAND, &command);
+	command = master ? command | PCI_COMMAND_MASTER : command & ~PCI_COMMAND_MASTER;
+	pci_write_config_word(d->pdev, PCI_COMMAND, command);
+	pci_read_config_word(d->pdev, PCI_COMMAND, &command);
+	WRITE_ONCE(d->master, master);
+}
+
+/* The guest waits for the answer. Under irq_lock. */
+static bool look_at_master(struct direct *d, bool wanted)
+{
+	if (wanted == d->master || !may_master(d))
+		return false;
+	set_master(d, wanted);
+	return true;
+}
+
 void avmm_device_look(void)
 {
 	const struct avmm_partition_page *page = avmm_shared_partition();
@@ -102,7 +147,7 @@ void avmm_device_look(void)
 
 	for (i = 0; i < AVMM_MAX_DEVICES; i++) {
 		struct direct *d = &devices[i];
-		bool again = false;
+		bool again = false, mastered = false;
 		u32 acked;
 
 		if (!READ_ONCE(d->live))
@@ -113,7 +158,11 @@ void avmm_device_look(void)
 			d->seen = acked;
 			again = unmask(d);
 		}
+		if (d->live)
+			mastered = look_at_master(d, READ_ONCE(page->device[i].master));
 		raw_spin_unlock(&irq_lock);
+		if (mastered)
+			there(tell_mastering, &d->mastered, d);
 		if (again)
 			smp_call_function_single_async(AVMM_SHARED_CPU, &d->relay);
 	}
@@ -232,15 +281,16 @@ static int check_kind(struct pci_dev *pdev, struct avmm_refusal *why)
 }
 
 /* The stub has just got the device, which no driver uses. */
-static int check_dma(const struct direct *d, struct avmm_refusal *why)
+static int check_dma(struct direct *d, struct avmm_refusal *why)
 {
-	if (d->dma == AVMM_DMA_OFF || !can_master(d->pdev))
+	d->can_master = can_master(d->pdev);
+	if (may_master(d) && !avmm_device_can_reset(d->pdev))
+		return avmm_refuse(why, -EOPNOTSUPP, "%s cannot be reset: its next user would have its DMA of before",
+				   pci_name(d->pdev));
+	if (d->dma != AVMM_DMA_NONE || !d->can_master)
 		return 0;
-	if (d->dma == AVMM_DMA_NONE)
-		return avmm_refuse(why, -EPERM, "%s can do DMA, by which the user partition could reach all memory: "
-				   "say dma = off, or dma = trusted", pci_name(d->pdev));
-	return avmm_refuse(why, -EOPNOTSUPP, "%s: DMA without an IOMMU needs memory_mode = identity, which this version "
-			   "does not have", pci_name(d->pdev));
+	return avmm_refuse(why, -EPERM, "%s can do DMA, by which the user partition could reach all memory: "
+			   "say dma = off, or dma = trusted", pci_name(d->pdev));
 }
 
 /* The stub driver */
@@ -258,6 +308,19 @@ static void quiesce(struct direct *d)
 		pci_intx(d->pdev, 0);
 }
 
+/* Of one that cannot be reset, the next driver will have to; it has no DMA (check_dma). */
+static void reset(struct direct *d, bool locked)
+{
+	int err;
+
+	pci_save_state(d->pdev);
+	err = avmm_device_reset(d->pdev, locked);
+	if (!err)
+		pci_restore_state(d->pdev);
+	else if (may_master(d))
+		pr_avmm(KERN_ERR, "%s cannot be reset: error %d\n", pci_name(d->pdev), err);
+}
+
 static int take(struct direct *d, struct avmm_refusal *why)
 {
 	struct pci_dev *pdev = d->pdev;
@@ -273,9 +336,8 @@ static int take(struct direct *d, struct avmm_refusal *why)
 		avmm_refuse(why, err, "%s: its addresses are in use", pci_name(pdev));
 		goto disable;
 	}
-	pci_save_state(pdev);
-	if (!__pci_reset_function_locked(pdev))
-		pci_restore_state(pdev);
+	quiesce(d);
+	reset(d, true);
 	quiesce(d);
 	err = take_irq(d, why);
 	if (!err)
@@ -460,6 +522,7 @@ static int assign(struct pci_dev *pdev, u32 dma, struct avmm_refusal *why)
 		return err;
 	*d = (struct direct){ .number = d - devices, .dma = dma, .guest_devfn = place(pdev) };
 	INIT_CSD(&d->relay, relay, d);
+	INIT_CSD(&d->mastered, tell_mastering, d);
 	strscpy(d->was, pdev->dev.driver ? pdev->dev.driver->name : "", sizeof(d->was));
 	d->pdev = pdev;
 	err = bind(d, why);
@@ -572,7 +635,7 @@ static void describe(struct direct *d, struct avmm_device *page)
 	page->number = d->number;
 	page->address = d->pdev->bus->number << 8 | d->pdev->devfn;
 	page->guest_devfn = d->guest_devfn;
-	page->flags = AVMM_DEVICE_PRESET;
+	page->flags = AVMM_DEVICE_PRESET | (may_master(d) ? AVMM_DEVICE_MASTER : 0);
 	describe_bars(d->pdev, page);
 	for (i = 0; i < AVMM_DEVICE_CONFIG; i += sizeof(value)) {
 		pci_read_config_dword(d->pdev, i, &value);
@@ -593,6 +656,11 @@ int avmm_device_attach(void *page, struct avmm_refusal *why)
 
 		if (!d->pdev)
 			continue;
+		if (may_master(d) && !avmm_window_taken()) {
+			err = avmm_refuse(why, -EPERM, "%s: dma = trusted needs memory_mode = identity: elsewhere the guest's "
+					  "addresses are not the machine's", pci_name(d->pdev));
+			break;
+		}
 		describe(d, page);
 		err = avmm_hypercall(AVMM_HC_PARTITION_DEVICE, virt_to_phys(page), 0, 0);
 		if (err)
@@ -613,6 +681,7 @@ void avmm_device_go(void)
 		if (!d->pdev)
 			continue;
 		d->seen = 0;
+		d->master = false;
 		d->masked = false;
 		WRITE_ONCE(d->live, true);
 		if (d->irq && d->masks_itself)
@@ -643,8 +712,7 @@ static void halt_one(struct direct *d)
 	if (d->irq)
 		synchronize_irq(d->irq);
 	smp_call_function_single(AVMM_SHARED_CPU, nothing, NULL, 1);
-	if (pci_try_reset_function(d->pdev) == 0)
-		quiesce(d);
+	d->used = true;
 }
 
 void avmm_device_halt(void)
@@ -654,6 +722,22 @@ void avmm_device_halt(void)
 	for (i = 0; i < AVMM_MAX_DEVICES; i++)
 		if (READ_ONCE(devices[i].live))
 			halt_one(&devices[i]);
+}
+
+/* Its registers are Linux's again. */
+void avmm_device_rest(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < AVMM_MAX_DEVICES; i++) {
+		struct direct *d = &devices[i];
+
+		if (!d->used)
+			continue;
+		d->used = false;
+		reset(d, false);
+		quiesce(d);
+	}
 }
 
 int avmm_device_init(void)

@@ -7,8 +7,7 @@
 #include <avmm/device.h>
 
 struct avmm_refusal;
-
-enum avmm_dma { AVMM_DMA_NONE, AVMM_DMA_OFF, AVMM_DMA_TRUSTED };	/* AVMM_ATTR_DEVICE_DMA */
+struct pci_dev;
 
 struct avmm_device_info {
 	char address[16];		/* "0000:00:04.0" */
@@ -34,6 +33,11 @@ bool avmm_device_info(unsigned int number, struct avmm_device_info *info);
 int avmm_device_attach(void *page, struct avmm_refusal *why);
 void avmm_device_go(void);
 void avmm_device_halt(void);		/* no interrupt, no DMA any more; may be called again */
+void avmm_device_rest(void);		/* the monitor has let their registers go: reset */
+
+/* device-reset.c: by PCI, or as its programming interface says. locked: the device's lock is held. */
+bool avmm_device_can_reset(struct pci_dev *pdev);
+int avmm_device_reset(struct pci_dev *pdev, bool locked);	/* -ENOTTY: it cannot be */
 
 void avmm_device_look(void);		/* the monitor's message, in interrupt context: lines to unmask */
 

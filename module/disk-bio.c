@@ -8,6 +8,8 @@
  * return to Linux when the request ends, and not before. Requests to a device that has orphans wait until these have
  * ended, so that an old write never overtakes a new one.
  *
+ * Pages of an identity window cannot stay behind: the next partition has the same. There requests go by copies.
+ *
  * avmm_io_lock guards ended, orphan, the list of orphans and what of struct avmm_backing is said to be under it.
  */
 #include <linux/bio.h>
@@ -139,10 +141,68 @@ static void get_pages(struct avmm_io *io)
 	}
 }
 
+/* The first so many bytes, between the guest's segments and their copies. */
+static void copy(struct avmm_io *io, u64 bytes, bool to_guest)
+{
+	struct avmm_blk_segment *guest = io->guest, *own = io->segment;
+	u32 guest_at = 0, own_at = 0, n;
+
+	for (; bytes; bytes -= n) {
+		n = min3((u64)guest->bytes - guest_at, (u64)own->bytes - own_at, bytes);
+		if (to_guest)
+			memcpy(guest->data + guest_at, own->data + own_at, n);
+		else
+			memcpy(own->data + own_at, guest->data + guest_at, n);
+		guest_at += n;
+		own_at += n;
+		if (guest_at == guest->bytes) {
+			guest++;
+			guest_at = 0;
+		}
+		if (own_at == own->bytes) {
+			own++;
+			own_at = 0;
+		}
+	}
+}
+
+static u64 bytes_of(const struct avmm_blk_req *req)
+{
+	u64 bytes = 0;
+	u32 i;
+
+	for (i = 0; i < req->nsegments; i++)
+		bytes += req->segment[i].bytes;
+	return bytes;
+}
+
+/* Pages of our own as its segments, and the guest's apart. */
+static void take_copies(struct avmm_io *io, const struct avmm_blk_req *req)
+{
+	u64 left = bytes_of(req);
+	u32 i;
+
+	io->guest = kmalloc_array(req->nsegments, sizeof(io->guest[0]), GFP_NOIO | __GFP_NOFAIL);
+	memcpy(io->guest, req->segment, req->nsegments * sizeof(io->guest[0]));
+	for (i = 0; i < io->nsegments; i++, left -= io->segment[i - 1].bytes) {
+		io->segment[i].data = page_address(alloc_page(GFP_NOIO | __GFP_NOFAIL));
+		io->segment[i].bytes = min_t(u64, left, PAGE_SIZE);
+	}
+	if (io->op == AVMM_BLK_WRITE)
+		copy(io, bytes_of(req), false);
+}
+
+void avmm_io_deliver(struct avmm_io *io)
+{
+	if (io->guest && io->op == AVMM_BLK_READ)
+		copy(io, (u64)io->done << SECTOR_SHIFT, true);
+}
+
 void avmm_io_free(struct avmm_io *io)
 {
 	put_pages(io);
 	avmm_backing_put(io->backing);
+	kfree(io->guest);
 	kfree(io->part);
 	kfree(io);
 }
@@ -297,8 +357,9 @@ static void submit(struct work_struct *work)
 
 struct avmm_io *avmm_io_start(struct avmm_backing *backing, const struct avmm_blk_req *req)
 {
-	size_t segments = req->nsegments * sizeof(req->segment[0]);
-	struct avmm_io *io = kzalloc(sizeof(*io) + segments, GFP_NOIO | __GFP_NOFAIL);
+	bool copies = avmm_window_taken() && req->nsegments;
+	u32 nsegments = copies ? DIV_ROUND_UP(bytes_of(req), PAGE_SIZE) : req->nsegments;
+	struct avmm_io *io = kzalloc(struct_size(io, segment, nsegments), GFP_NOIO | __GFP_NOFAIL);
 
 	io->backing = backing;
 	refcount_inc(&backing->users);
@@ -309,15 +370,19 @@ struct avmm_io *avmm_io_start(struct avmm_backing *backing, const struct avmm_bl
 	io->sectors = req->sectors;
 	io->done = req->sectors;
 	io->since = jiffies;
-	io->nsegments = req->nsegments;
-	memcpy(io->segment, req->segment, segments);
+	io->nsegments = nsegments;
+	if (copies) {
+		take_copies(io, req);
+	} else {
+		memcpy(io->segment, req->segment, nsegments * sizeof(io->segment[0]));
+		get_pages(io);
+	}
 	atomic_set(&io->pending, 1);
 	INIT_LIST_HEAD(&io->list);
 	INIT_WORK(&io->submit, submit);
 	INIT_WORK(&io->reap, reap);
 	/* a page may take an entry of its own in the worst case, and the last bio may be short */
 	io->part = kcalloc(count_pages(io) / BIO_MAX_VECS + 2, sizeof(*io->part), GFP_NOIO | __GFP_NOFAIL);
-	get_pages(io);
 	spin_lock_irq(&avmm_io_lock);
 	list_add_tail(&io->list, &backing->waiting);
 	submit_waiting(backing);

@@ -172,6 +172,7 @@ static void end_requests(void)
 		req->done = io->done;
 		if (io->failed)
 			unit[io->unit].counters[AVMM_DISK_COUNT_ERRORS]++;
+		avmm_io_deliver(io);
 		avmm_io_free(io);
 		ide_back_end(back, req);
 	}

@@ -50,6 +50,7 @@ struct avmm_io {
 	bool orphan;
 	u32 nparts;
 	struct avmm_io_part *part;
+	struct avmm_blk_segment *guest;	/* if the segments are copies of these; the guest's pages are not held then */
 	u32 nsegments;
 	struct avmm_blk_segment segment[];
 };
@@ -60,6 +61,7 @@ int avmm_io_init(void);
 void avmm_io_exit(void);		/* waits for the last orphan's end */
 /* Never waits for the device. avmm_disk_ended() follows, unless it becomes an orphan before. */
 struct avmm_io *avmm_io_start(struct avmm_backing *backing, const struct avmm_blk_req *req);
+void avmm_io_deliver(struct avmm_io *io);	/* what was read is the guest's; it has ended, the partition is there */
 void avmm_io_free(struct avmm_io *io);
 /* Nobody waits for it any more; it keeps its pages and the module until it ends. Under the lock, not ended. */
 void avmm_io_abandon(struct avmm_io *io);

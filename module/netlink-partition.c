@@ -34,6 +34,7 @@ const struct nla_policy avmm_create_policy[] = {
 	[AVMM_ATTR_ROM_SIZE] = { .type = NLA_U64 },
 	[AVMM_ATTR_MAX_SKEW] = { .type = NLA_U32 },
 	[AVMM_ATTR_FLASH] = { .type = NLA_U64 },
+	[AVMM_ATTR_FLASH_SIZE] = { .type = NLA_U64 },
 	[AVMM_CREATE_ATTRS] = { .type = NLA_U64 },
 };
 
@@ -111,7 +112,7 @@ size_t avmm_netlink_partition_size(void)
 	       nla_total_size(sizeof(u32)) +		/* MAX_SKEW */
 	       nla_total_size(sizeof(((struct avmm_partition_info *)0)->frozen)) +
 	       nla_total_size(0) + AVMM_DISK_UNITS * disk_size() +
-	       8 * nla_total_size_64bit(sizeof(u64)) +		/* MEMORY, RESERVE, times, TSC */
+	       9 * nla_total_size_64bit(sizeof(u64)) +		/* MEMORY, WINDOW, RESERVE, times, TSC */
 	       nla_total_size(AVMM_EXIT_REASONS * sizeof(struct avmm_exit_row)) +
 	       nla_total_size(AVMM_PARTITION_COUNTERS * sizeof(u64));
 }
@@ -162,7 +163,7 @@ static int put_shares(struct sk_buff *skb, const struct avmm_partition_request *
 
 static int put_request(struct sk_buff *skb, const struct avmm_partition_request *r)
 {
-	if (avmm_put_u64(skb, AVMM_ATTR_PARTITION_MEMORY, r->memory) ||
+	if (avmm_put_u64(skb, AVMM_ATTR_PARTITION_MEMORY, r->memory) || avmm_put_u64(skb, AVMM_ATTR_WINDOW, r->window) ||
 	    avmm_put_u64(skb, AVMM_ATTR_MEMORY_RESERVE, r->reserve) ||
 	    nla_put_u32(skb, AVMM_ATTR_VCPUS, r->vcpus) ||
 	    nla_put_u32(skb, AVMM_ATTR_SHARED, r->shared) ||
@@ -258,6 +259,7 @@ int avmm_do_create(struct sk_buff *request, struct genl_info *info)
 		.rom = get_u64(info, AVMM_ATTR_ROM_SIZE, 0),
 		.flash = get_u64(info, AVMM_ATTR_FLASH, 0),
 		.flash_size = get_u64(info, AVMM_ATTR_FLASH_SIZE, 0),
+		.window = get_u64(info, AVMM_ATTR_WINDOW, 0),
 		.reserve = get_u64(info, AVMM_ATTR_MEMORY_RESERVE, avmm_partition_default_reserve()),
 		.vcpus = get_u32(info, AVMM_ATTR_VCPUS, 1),
 		.shared = get_u32(info, AVMM_ATTR_SHARED, AVMM_SHARED_AUTO),

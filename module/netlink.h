@@ -14,7 +14,7 @@ struct avmm_exit_row {
 };
 
 /* Policies end with the last attribute that their command takes. */
-#define AVMM_CREATE_ATTRS	AVMM_ATTR_FLASH_SIZE
+#define AVMM_CREATE_ATTRS	AVMM_ATTR_WINDOW
 #define AVMM_START_ATTRS	AVMM_ATTR_FW_CFG_SIZE
 #define AVMM_STOP_ATTRS		AVMM_ATTR_FORCE
 #define AVMM_RELOAD_ATTRS	AVMM_ATTR_ZERO_MEMORY

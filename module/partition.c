@@ -268,7 +268,7 @@ static int create(const struct avmm_partition_request *wanted, struct avmm_refus
 	if (err)
 		avmm_refuse(why, err, "no memory for a copy of the firmware's variables");
 	else
-		err = avmm_ram_take(wanted->memory, wanted->rom, wanted->reserve, &forbidden, why);
+		err = avmm_ram_take(wanted, &forbidden, why);
 	if (err) {
 		module_put(THIS_MODULE);
 		return err;
@@ -297,7 +297,8 @@ static int send_config(void *page, const struct avmm_partition_entry *entry, con
 
 	BUILD_BUG_ON(sizeof(*config) > PAGE_SIZE);
 	*config = (struct avmm_partition_config){
-		.ram_size = request.memory,
+		.ram_size = request.memory + (request.window ? AVMM_WINDOW_LOW : 0),
+		.window = request.window,
 		.epoch = entry->epoch,
 		.vcpus = request.vcpus,
 		.shared = placement.shared,
@@ -398,6 +399,7 @@ static int leave_monitor(struct avmm_refusal *why)
 		pr_avmm(KERN_ERR, "the monitor keeps the user partition (%d): its memory stays taken\n", err);
 		return avmm_refuse(why, err, "the monitor keeps the partition: error %d", err);
 	}
+	avmm_device_rest();
 	avmm_flash_copy(request.flash);
 	avmm_cpus_give();
 	avmm_console_stop();

@@ -24,6 +24,7 @@ __printf(3, 4) int avmm_refuse(struct avmm_refusal *why, int err, const char *fo
 
 struct avmm_partition_request {
 	u64 memory;		/* bytes */
+	u64 window;		/* they are the machine's from there on, in an identity window; 0: wherever Linux has some */
 	u64 rom;		/* bytes of firmware in whole blocks, 0: direct boot */
 	u64 flash;		/* these as in struct avmm_partition_config */
 	u64 flash_size;
@@ -128,7 +129,7 @@ bool avmm_disk_waits(u32 seconds, char *text, size_t size);
 void avmm_disk_watch(u32 seconds);		/* from now on avmm_partition_watch_disk() is called when it may be so */
 
 /* ram.c: the blocks. Changed under partition.c's lock only. */
-int avmm_ram_take(u64 memory, u64 rom, u64 reserve, const bool *give_up, struct avmm_refusal *why);
+int avmm_ram_take(const struct avmm_partition_request *request, const bool *give_up, struct avmm_refusal *why);
 void avmm_ram_give(void);	/* nobody but Linux may use them any more */
 void avmm_ram_zero(void);
 void avmm_ram_copy(u64 guest, u8 *to, u64 size);	/* of one region, pages */
@@ -143,6 +144,11 @@ bool avmm_ram_owns(const struct page *page);
 int avmm_ram_exchange(const struct page *page);	/* its block, for another with the same content */
 void *avmm_ram_at(u64 guest);	/* of the page there; for devices of a partition that is the monitor's */
 vm_fault_t avmm_ram_fault(struct vm_fault *vmf);
+
+/* window.c: where guest-physical addresses are the machine's. The first page of it; an ERR_PTR(). */
+struct page *avmm_window_take(u64 base, u64 size, struct avmm_refusal *why);
+void avmm_window_give(void);	/* nobody holds a page of it */
+bool avmm_window_taken(void);
 
 /* flash.c: what firmware's flash holds. Under partition.c's lock. */
 int avmm_flash_take(u64 size);	/* for a partition with so much of it; forgets the last one's */

@@ -6,7 +6,8 @@
  *
  * Guest-physical addresses start at 0; what does not fit below AVMM_PCI_HOLE goes on at 4 GiB. With firmware two more
  * regions come from the same blocks: the ROM that ends at 4 GiB, and one block for the files of fw_cfg, which the guest
- * does not see; AVMM_FW_CFG_OFFSET is its offset in /dev/avmm only.
+ * does not see; AVMM_FW_CFG_OFFSET is its offset in /dev/avmm only. With an identity window (window.c) that is all RAM but
+ * AVMM_WINDOW_LOW, which comes from Linux; pages of the window are never let go before the partition is.
  *
  * `blocks` and `region` are changed by take() and give() under partition.c's lock; faults read them under `lock`, which
  * give() takes for writing. A fault enters its page into the page tables under the lock: what give() zaps afterwards is
@@ -28,7 +29,7 @@
 static DECLARE_RWSEM(lock);
 static struct page **blocks;
 
-enum { REGION_LOW, REGION_HIGH, REGION_ROM, REGION_FW_CFG, REGIONS };
+enum { REGION_LOW, REGION_HIGH, REGION_ROM, REGION_FW_CFG, REGIONS };	/* with a window, that is REGION_HIGH */
 
 static struct region {
 	u64 guest;
@@ -64,11 +65,12 @@ static void free_blocks(struct page **list, unsigned int n)
 	unsigned int i;
 
 	while (n--) {
-		for (i = 0; i < BLOCK_PAGES; i++)
+		for (i = 0; !is_zone_device_page(list[n]) && i < BLOCK_PAGES; i++)
 			__free_page(list[n] + i);
 		cond_resched();
 	}
 	kvfree(list);
+	avmm_window_give();
 }
 
 /* Reclaims and compacts, but gives up rather than have the OOM killer make room. */
@@ -87,11 +89,11 @@ static unsigned int block_count(void)
 }
 
 /* Returns the number of blocks. */
-static unsigned int plan(struct region plan[REGIONS], u64 size, u64 rom)
+static unsigned int plan(struct region plan[REGIONS], const struct avmm_partition_request *r)
 {
-	u64 low = min_t(u64, size, AVMM_PCI_HOLE);
-	const u64 guest[REGIONS] = { 0, SZ_4G, SZ_4G - rom, AVMM_FW_CFG_OFFSET };
-	const u64 bytes[REGIONS] = { low, size - low, rom, rom ? AVMM_FW_CFG_MAX : 0 };
+	u64 low = r->window ? AVMM_WINDOW_LOW : min_t(u64, r->memory, AVMM_PCI_HOLE), rom = r->rom;
+	const u64 guest[REGIONS] = { 0, r->window ?: SZ_4G, SZ_4G - rom, AVMM_FW_CFG_OFFSET };
+	const u64 bytes[REGIONS] = { low, r->window ? r->memory : r->memory - low, rom, rom ? AVMM_FW_CFG_MAX : 0 };
 	unsigned int i, first = 0;
 
 	for (i = 0; i < REGIONS; i++) {
@@ -101,32 +103,58 @@ static unsigned int plan(struct region plan[REGIONS], u64 size, u64 rom)
 	return first;
 }
 
-/* give_up is looked at between blocks. */
-int avmm_ram_take(u64 memory, u64 rom, u64 reserve, const bool *give_up, struct avmm_refusal *why)
+static struct page *take_window_block(struct page *window, unsigned int n)
 {
-	struct region planned[REGIONS];
-	unsigned int n, wanted = plan(planned, memory, rom);
-	u64 size = wanted * AVMM_BLOCK_SIZE;
-	struct page **list;
-	int err = 0;
+	struct page *page = window + n * BLOCK_PAGES;
+	unsigned int i;
 
-	if (spare(reserve) < size)
-		return refuse(size, spare(reserve), reserve, why);
-	list = kvmalloc_array(wanted, sizeof(*list), GFP_KERNEL | __GFP_NOWARN);
-	if (!list)
-		return refuse(size, 0, reserve, why);
-	for (n = 0; n < wanted; n++) {
-		if (fatal_signal_pending(current) || READ_ONCE(*give_up)) {
-			err = avmm_refuse(why, -EINTR, "interrupted while memory was taken");
-			break;
-		}
-		list[n] = spare(reserve) ? take_block() : NULL;
-		if (!list[n]) {
-			err = refuse(size, n * AVMM_BLOCK_SIZE, reserve, why);
-			break;
-		}
+	for (i = 0; i < BLOCK_PAGES; i++)
+		clear_page(page_address(page + i));
+	return page;
+}
+
+/*
+ * Fills the list; window: its first page, or NULL. give_up is looked at between blocks. *n: how many were taken, whatever
+ * came of it.
+ */
+static int take_blocks(struct page **list, const struct region *planned, unsigned int wanted, struct page *window,
+		       u64 reserve, const bool *give_up, unsigned int *n, struct avmm_refusal *why)
+{
+	const struct region *high = &planned[REGION_HIGH];
+
+	for (*n = 0; *n < wanted; ++*n) {
+		if (fatal_signal_pending(current) || READ_ONCE(*give_up))
+			return avmm_refuse(why, -EINTR, "interrupted while memory was taken");
+		if (window && *n >= high->first && *n < high->first + high->count)
+			list[*n] = take_window_block(window, *n - high->first);
+		else
+			list[*n] = spare(reserve) ? take_block() : NULL;
+		if (!list[*n])
+			return refuse(wanted * AVMM_BLOCK_SIZE, *n * AVMM_BLOCK_SIZE, reserve, why);
 		cond_resched();
 	}
+	return 0;
+}
+
+int avmm_ram_take(const struct avmm_partition_request *r, const bool *give_up, struct avmm_refusal *why)
+{
+	struct region planned[REGIONS];
+	unsigned int n, wanted = plan(planned, r);
+	u64 size = wanted * AVMM_BLOCK_SIZE - (r->window ? r->memory : 0);
+	struct page **list, *window;
+	int err;
+
+	if (spare(r->reserve) < size)
+		return refuse(size, spare(r->reserve), r->reserve, why);
+	list = kvmalloc_array(wanted, sizeof(*list), GFP_KERNEL | __GFP_NOWARN);
+	if (!list)
+		return refuse(size, 0, r->reserve, why);
+	window = r->window ? avmm_window_take(r->window, r->memory, why) : NULL;
+	if (IS_ERR(window)) {
+		kvfree(list);
+		return PTR_ERR(window);
+	}
+	err = take_blocks(list, planned, wanted, window, r->reserve, give_up, &n, why);
 	if (err) {
 		free_blocks(list, n);
 		return err;

@@ -47,6 +47,8 @@ static struct slot {
 	struct lent_bar bar[AVMM_DEVICE_BARS];
 	bool pending;		/* an interrupt that the guest has not finished */
 	bool line;		/* as the chip set has it */
+	bool master;		/* bus mastering, as the guest wants it; … */
+	bool masters;		/* … and as the module has set it */
 	u32 refused;		/* BARs that the plan in force left out */
 } slots[AVMM_MAX_DEVICES];
 
@@ -149,11 +151,12 @@ static bool map(struct slot *s, unsigned int i, u64 place)
 
 static u32 reserved_memory(struct bars_range *range)
 {
-	u64 low = user.ram < AVMM_PCI_HOLE ? user.ram : AVMM_PCI_HOLE, apic = lapic_mmio_base(&user.vcpu[0]->lapic);
+	u64 low = partition_low_ram(), window = user.config.window, apic = lapic_mmio_base(&user.vcpu[0]->lapic);
 	u32 n = 0;
 
 	range[n++] = (struct bars_range){ 0, low > LEGACY_END ? low : LEGACY_END };
-	range[n++] = (struct bars_range){ FOUR_GIB, user.ram - (low < user.ram ? low : user.ram) };
+	range[n++] = (struct bars_range){ FOUR_GIB, partition_high_ram() };
+	range[n++] = (struct bars_range){ window, window ? partition_window_end() - window : 0 };
 	range[n++] = (struct bars_range){ FIXED_BASE, FOUR_GIB - FIXED_BASE };
 	range[n++] = (struct bars_range){ apic, apic ? AVMM_PAGE_SIZE : 0 };
 	return n;
@@ -192,7 +195,7 @@ static void describe(struct bars_bar *bars)
 static void plan(void)
 {
 	static struct bars_bar bars[BARS];
-	static struct bars_range memory[4], ports[1 + BUS_SLOTS];
+	static struct bars_range memory[5], ports[1 + BUS_SLOTS];
 	struct bars_space space = { .memory = memory, .ports = ports, .memory_end = 1ull << EPT_GPA_BITS };
 	u32 n, i;
 
@@ -236,6 +239,20 @@ static void set_line(struct slot *s)
 	pci_set_intx(&user.platform.pci, (u8)s->direct.device.guest_devfn, s->direct.pin, up);
 }
 
+/* Configuration space is Linux's: the guest stands still until the module has done it. No other CPU has vCPUs (partition.c). */
+static void set_master(struct slot *s)
+{
+	bool master = direct_master(&s->direct, &user.platform.pci);
+
+	if (master == s->master)
+		return;
+	s->master = master;
+	s->bar[0].counts->master = master;
+	partition_hold(AVMM_HELD_MASTER);
+	vcpu_look(user.vcpu[0]);
+	partition_message();
+}
+
 static void written(struct pci *pci, void *ctx, unsigned int offset, unsigned int size)
 {
 	struct slot *s = ctx;
@@ -243,6 +260,7 @@ static void written(struct pci *pci, void *ctx, unsigned int offset, unsigned in
 	(void)pci;
 	if (offset < REG_COMMAND + 2 && offset + size > REG_COMMAND) {
 		set_line(s);
+		set_master(s);
 		plan();
 	} else if (offset < REG_BARS_END && offset + size > REG_BARS) {
 		plan();
@@ -318,6 +336,8 @@ s64 direct_add(u64 device_phys)
 		if (slots[i].direct.device.number == s->direct.device.number ||
 		    slots[i].direct.device.guest_devfn == s->direct.device.guest_devfn)
 			return -EINVAL;
+	if (s->direct.device.flags & AVMM_DEVICE_MASTER && !user.config.window)
+		return -EINVAL;
 	s->direct.model.written = written;
 	err = lend(s);
 	if (err)
@@ -356,27 +376,49 @@ void direct_stop(void)
 	direct_reset();
 }
 
-s64 direct_interrupt(u64 number)
+/* NULL: the partition does not run with this device. */
+static struct slot *find(u64 number)
 {
 	u32 i;
 
 	if (user.state != AVMM_PARTITION_RUNNING && user.state != AVMM_PARTITION_PAUSED)
-		return -ENOENT;
-	for (i = 0; i < nslots; i++) {
-		struct slot *s = &slots[i];
+		return NULL;
+	for (i = 0; i < nslots; i++)
+		if (slots[i].direct.device.number == number)
+			return &slots[i];
+	return NULL;
+}
 
-		if (s->direct.device.number != number)
-			continue;
-		platform_lock(&user.platform);
-		s->pending = true;
-		s->bar[0].counts->raised++;
-		set_line(s);
-		platform_unlock(&user.platform);
-		if (user.state == AVMM_PARTITION_RUNNING)
-			partition_wake();
-		return 0;
-	}
-	return -EINVAL;
+s64 direct_interrupt(u64 number)
+{
+	struct slot *s = find(number);
+
+	if (!s)
+		return -ENOENT;
+	platform_lock(&user.platform);
+	s->pending = true;
+	s->bar[0].counts->raised++;
+	set_line(s);
+	platform_unlock(&user.platform);
+	if (user.state == AVMM_PARTITION_RUNNING)
+		partition_wake();
+	return 0;
+}
+
+s64 direct_mastering(u64 number, bool masters)
+{
+	struct slot *s = find(number);
+	bool all = true;
+	u32 i;
+
+	if (!s)
+		return -ENOENT;
+	s->masters = masters;
+	for (i = 0; i < nslots; i++)
+		all &= slots[i].masters == slots[i].master;
+	if (all)
+		partition_release(AVMM_HELD_MASTER);
+	return 0;
 }
 
 /* The line falls; if the device has more to say, it rises again as soon as the module lets it. */

@@ -46,6 +46,8 @@ static s64 partition_call(struct vcpu *v)
 		return direct_add(b);
 	case AVMM_HC_DEVICE_INTERRUPT:
 		return direct_interrupt(b);
+	case AVMM_HC_DEVICE_MASTER:
+		return direct_mastering(b, c);
 	case AVMM_HC_PARTITION_LOOK:
 		return partition_look(v->cpu);
 	case AVMM_HC_PARTITION_TIMES:
@@ -73,7 +75,7 @@ bool core_hypercall(struct vcpu *v)
 
 	switch (v->gpr[RAX]) {
 	case AVMM_HC_PARTITION_CREATE ... AVMM_HC_PARTITION_TIMES:
-	case AVMM_HC_PARTITION_DEVICE ... AVMM_HC_DEVICE_INTERRUPT:
+	case AVMM_HC_PARTITION_DEVICE ... AVMM_HC_DEVICE_MASTER:
 		/* RIP first: the switch below may load another VMCS */
 		vmx_skip_instruction();
 		shared_call(v);

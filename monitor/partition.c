@@ -90,10 +90,20 @@ static bool cpus_good(const struct avmm_partition_config *c)
 	return true;
 }
 
+/* A window lies behind the memory that any machine has at the bottom. */
+static bool window_good(const struct avmm_partition_config *c)
+{
+	if (!c->window)
+		return true;
+	if (c->window % AVMM_BLOCK_SIZE || c->window < AVMM_WINDOW_LOW || c->window >= AVMM_PCI_HOLE)
+		return false;
+	return c->ram_size > AVMM_WINDOW_LOW && c->ram_size - AVMM_WINDOW_LOW <= AVMM_PCI_HOLE - c->window;
+}
+
 static bool config_good(const struct avmm_partition_config *c)
 {
 	return fw_cfg_good(c) && flash_good(c) && !(c->rom_size % AVMM_BLOCK_SIZE) && c->rom_size <= AVMM_ROM_MAX &&
-	       c->ram_size && !(c->ram_size % AVMM_BLOCK_SIZE) && c->ram_size < 1ull << 40 &&
+	       window_good(c) && c->ram_size && !(c->ram_size % AVMM_BLOCK_SIZE) && c->ram_size < 1ull << 40 &&
 	       c->vcpus && c->vcpus <= AVMM_MAX_VCPUS && c->shared <= 1 && cpus_good(c) &&
 	       c->ncpus && c->service_cpus < c->ncpus &&
 	       c->cap_service && c->cap_service <= SCHED_WHOLE && c->cap_user && c->cap_user <= SCHED_WHOLE &&
@@ -256,8 +266,16 @@ static bool range_good(u64 gpa, u64 end)
 {
 	if (gpa % AVMM_BLOCK_SIZE || gpa >> 40)
 		return false;
-	return gpa >= FOUR_GIB || end <= AVMM_PCI_HOLE ||
-	       (user.config.rom_size && gpa >= FOUR_GIB - user.config.rom_size && end <= FOUR_GIB);
+	if (user.config.rom_size && gpa >= FOUR_GIB - user.config.rom_size && end <= FOUR_GIB)
+		return true;
+	if (user.config.window)
+		return gpa ? gpa >= user.config.window && end <= partition_window_end() : end == AVMM_WINDOW_LOW;
+	return gpa >= FOUR_GIB || end <= AVMM_PCI_HOLE;
+}
+
+static bool in_window(u64 gpa)
+{
+	return user.config.window && gpa >= user.config.window && gpa < partition_window_end();
 }
 
 /* RAM may be anything of Linux's but not the monitor's. */
@@ -275,6 +293,8 @@ s64 partition_ram(u64 list_phys, u64 count, u64 gpa)
 		int err;
 
 		if (block % AVMM_BLOCK_SIZE || block >> machine.phys_bits || monitor_virt(block))
+			return -EINVAL;
+		if (in_window(gpa) && block != gpa + i * AVMM_BLOCK_SIZE)
 			return -EINVAL;
 		err = map_block(gpa + i * AVMM_BLOCK_SIZE, block);
 		if (err)

@@ -186,6 +186,25 @@ static inline u64 user_memory(u64 gpa, u64 rights)
 	return (e.entry & EPT_ADDRESS & ~inside) + (gpa & inside);
 }
 
+/* Behind the identity window, which there is. */
+static inline u64 partition_window_end(void)
+{
+	return user.config.window + user.config.ram_size - AVMM_WINDOW_LOW;
+}
+
+/* RAM below 4 GiB and above, from 0 and from 4 GiB on; with a window what lies below it. */
+static inline u64 partition_low_ram(void)
+{
+	if (user.config.window)
+		return AVMM_WINDOW_LOW;
+	return user.ram < AVMM_PCI_HOLE ? user.ram : AVMM_PCI_HOLE;
+}
+
+static inline u64 partition_high_ram(void)
+{
+	return user.config.window ? 0 : user.ram - partition_low_ram();
+}
+
 /* A fetch from RAM that could not be executed until now. False: it was none. */
 bool partition_fetch(u64 gpa, u64 qualification);
 

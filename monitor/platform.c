@@ -285,8 +285,7 @@ void platform_init(struct partition *p, u64 now, u32 tsc_khz, u32 phys_bits)
 	init_interrupts(p, tsc_khz, phys_bits);
 	pit_init(&b->pit, &irq, tsc_khz, now);
 	rtc_init(&b->rtc, &irq, tsc_khz, (s64)p->config.epoch, now);
-	rtc_set_memory(&b->rtc, p->ram < AVMM_PCI_HOLE ? p->ram : AVMM_PCI_HOLE,
-		       p->ram < AVMM_PCI_HOLE ? 0 : p->ram - AVMM_PCI_HOLE);
+	rtc_set_memory(&b->rtc, partition_low_ram(), partition_high_ram());
 	pm_init(&b->pm, &irq, &pm, tsc_khz, !firmware, now);
 	hpet_init(&b->hpet, &hpet_wires, p, tsc_khz);
 	uart_init(&b->uart, &irq, IRQ_UART, &ring, tsc_khz);

@@ -4,7 +4,7 @@
 _avmmctl()
 {
 	local commands='check status start stop reset pause resume shares console stats top disk device nbd log'
-	local keys='--memory --reserve --cpus --shared --firmware --variables --kernel --initrd --cmdline --on-triple-fault --freeze-after --max-skew'
+	local keys='--memory --memory-mode --reserve --cpus --shared --firmware --variables --kernel --initrd --cmdline --on-triple-fault --freeze-after --max-skew'
 	local disks='' disk
 	local shares='--user --service --cap-user --cap-service'
 	local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command='' i
@@ -47,6 +47,10 @@ _avmmctl()
 		;;
 	--on-triple-fault)
 		mapfile -t COMPREPLY < <(compgen -W 'stop reset' -- "$word")
+		return
+		;;
+	--memory-mode)
+		mapfile -t COMPREPLY < <(compgen -W 'normal identity' -- "$word")
 		return
 		;;
 	--dma)

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <avmm/partition.h>
+#include "../include/uapi/avmm_netlink.h"
 #include "config.h"
 
 #define MEMORY_MIN	(4ull << 20)
@@ -37,6 +38,7 @@ struct key {
 };
 
 static bool set_bytes(struct config *config, enum config_key key, const char *value);
+static bool set_memory_mode(struct config *config, enum config_key key, const char *value);
 static bool set_cpus(struct config *config, enum config_key key, const char *value);
 static bool set_shared(struct config *config, enum config_key key, const char *value);
 static bool set_text(struct config *config, enum config_key key, const char *value);
@@ -59,6 +61,7 @@ static bool set_flag(struct config *config, enum config_key key, const char *val
 
 static const struct key keys[CONFIG_KEYS] = {
 	[KEY_MEMORY] = { "partition", "memory", "memory", set_bytes },
+	[KEY_MEMORY_MODE] = { "partition", "memory_mode", "memory-mode", set_memory_mode },
 	[KEY_RESERVE] = { "partition", "reserve", "reserve", set_bytes },
 	[KEY_CPUS] = { "partition", "cpus", "cpus", set_cpus },
 	[KEY_SHARED] = { "partition", "shared", "shared", set_shared },
@@ -216,6 +219,13 @@ static bool set_bytes(struct config *config, enum config_key key, const char *va
 	return true;
 }
 
+static bool set_memory_mode(struct config *config, enum config_key key, const char *value)
+{
+	config->identity = !strcmp(value, "identity");
+	return config->identity || !strcmp(value, "normal") ||
+	       refuse_value(config, key, "normal or identity is expected");
+}
+
 static bool set_cpus(struct config *config, enum config_key key, const char *value)
 {
 	char *end;
@@ -371,8 +381,8 @@ bool config_address(const char *text, char address[16])
 
 bool config_dma(const char *text, u32 *dma)
 {
-	*dma = !strcmp(text, "off") ? 1 : 2;
-	return *dma == 1 || !strcmp(text, "trusted");
+	*dma = !strcmp(text, "off") ? AVMM_DMA_OFF : AVMM_DMA_TRUSTED;
+	return *dma == AVMM_DMA_OFF || !strcmp(text, "trusted");
 }
 
 static bool device_key(struct config *config, int n, const char *name, const char *value, int line)
@@ -405,6 +415,8 @@ static bool finish_devices(struct config *config)
 			if (!strcmp(config->device[k].pci, device->pci))
 				return refuse(config, device->from_pci, "pci = %s: that is device%d already",
 					      device->pci, k);
+		if (device->heading && device->dma == AVMM_DMA_TRUSTED && !config->identity)
+			return refuse(config, device->from_dma, "dma = trusted needs memory_mode = identity");
 	}
 	return true;
 }

@@ -8,6 +8,7 @@
 
 enum config_key {
 	KEY_MEMORY,
+	KEY_MEMORY_MODE,
 	KEY_RESERVE,
 	KEY_CPUS,
 	KEY_SHARED,
@@ -56,6 +57,8 @@ struct config_disk {
 struct config {
 	const char *file;		/* its name for messages; NULL: options only */
 	u64 memory;			/* bytes */
+	bool identity;			/* … where the machine has them, too */
+	u64 window;			/* then: there; by who looks at the machine, not by config_finish() */
 	u64 reserve;			/* bytes; 0: the module's default */
 	u32 cpus;
 	u32 shared;			/* enum avmm_shared */

@@ -14,7 +14,6 @@
 #include "avmmctl.h"
 #include "config.h"
 #include "device.h"
-#include "window.h"
 
 #define DEVICES_MAX	256u		/* of the machine that are listed */
 
@@ -67,6 +66,8 @@ int device_assign(struct connection *connection, const char *address, u32 dma, b
 		return ret;
 	if (device_in_use(address, words, sizeof(words)))
 		return fail("%s is in use by the service partition: %s", address, words);
+	if (dma == AVMM_DMA_TRUSTED)
+		notice("dma = trusted: by %s the user partition can reach all memory of this machine", address);
 	return send_device(connection, AVMM_CMD_DEVICE_ASSIGN, address, &dma);
 }
 
@@ -255,15 +256,11 @@ static void show_window(enum window_state state, u64 size, u64 base)
 	}
 }
 
-static int window(const char *wanted)
+int device_window(u64 *size, u64 *base, enum window_state *state)
 {
-	char cmdline[4096] = "", text[32];
-	enum window_state state;
+	char cmdline[4096] = "";
 	FILE *file;
-	u64 size, base = 0;
 
-	if (!config_bytes(wanted, &size) || !size || size % WINDOW_ALIGN)
-		return fail("window %s: a multiple of 2M is expected, as in 512M", wanted);
 	file = fopen("/proc/cmdline", "re");
 	if (!file || !fgets(cmdline, sizeof(cmdline), file))
 		cmdline[0] = '\0';
@@ -272,10 +269,25 @@ static int window(const char *wanted)
 	file = fopen("/proc/iomem", "re");
 	if (!file)
 		return fail("/proc/iomem: %s", strerror(errno));
-	state = window_find(file, cmdline, &size, &base);
+	*state = window_find(file, cmdline, size, base);
 	fclose(file);
-	if (state == WINDOW_HIDDEN)
+	if (*state == WINDOW_HIDDEN)
 		return fail("/proc/iomem shows no addresses: this needs root");
+	return EXIT_DONE;
+}
+
+static int window(const char *wanted)
+{
+	enum window_state state;
+	u64 size, base = 0;
+	char text[32];
+	int ret;
+
+	if (!config_bytes(wanted, &size) || !size || size % WINDOW_ALIGN)
+		return fail("window %s: a multiple of 2M is expected, as in 512M", wanted);
+	ret = device_window(&size, &base, &state);
+	if (ret)
+		return ret;
 	if (state == WINDOW_TOO_LARGE)
 		return fail("no range of memory below 3 GiB is that large: there are %s",
 			    format_bytes(text, sizeof(text), size));

@@ -6,11 +6,15 @@
 #include <stddef.h>
 #include "messages.h"
 #include "netlink.h"
+#include "window.h"
 
 #define PCI_DEVICES	"/sys/bus/pci/devices"
 
 /* Says in words what uses the device in this Linux; false: nothing does. */
 bool device_in_use(const char *address, char *words, size_t size);
+
+/* Looks for an identity window, as window_find() does. Returns EXIT_DONE, or EXIT_REFUSED after having said why. */
+int device_window(u64 *size, u64 *base, enum window_state *state);
 
 /* Each returns EXIT_DONE, or EXIT_REFUSED after having said why. One that is assigned already: done if again. */
 int device_assign(struct connection *connection, const char *address, u32 dma, bool again);

@@ -96,6 +96,7 @@ static u32 phys_bits(void)
 static int plan(struct image *image, const struct config *config)
 {
 	image->request.memory = config->memory;
+	image->request.window = config->window;
 	image->request.image = &image->header;
 	image->request.kernel = image->kernel + image->header.offset;
 	image->request.cmdline = config->text[KEY_CMDLINE] ? config->text[KEY_CMDLINE] : "";
@@ -125,7 +126,7 @@ static int open_firmware(struct image *image, const struct config *config)
 {
 	const char *name = config->text[KEY_FIRMWARE];
 	struct firmware_machine machine = {
-		.memory = config->memory, .vcpus = config->cpus, .phys_bits = phys_bits(),
+		.memory = config->memory, .window = config->window, .vcpus = config->cpus, .phys_bits = phys_bits(),
 		.ioapic_id = avmm_ioapic_id(config->cpus),
 	};
 	u64 size = 0;
@@ -135,6 +136,9 @@ static int open_firmware(struct image *image, const struct config *config)
 		return ret;
 	if (!rom_parse(image->firmware, size, &image->rom))
 		return fail("%s: %s", name, image->rom.problem);
+	if (config->identity && image->rom.kind == ROM_UEFI)
+		return fail("%s: UEFI firmware takes all memory below its end for its own: not supported with memory_mode = "
+			    "identity", name);
 	ret = open_variables(image, config);
 	if (ret)
 		return ret;
@@ -169,23 +173,26 @@ int image_open(struct image *image, const struct config *config)
 
 /* Memory of the partition, mapped. */
 struct mapping {
-	u8 *ram;		/* from 0 on */
-	u64 ram_size;
+	u8 *low;		/* from 0 on */
+	u64 low_size;
+	u8 *window;		/* with an identity window only */
 	u8 *rom;		/* with firmware only */
 	u8 *fw_cfg;
 };
 
 static int fill(const struct image *image, const struct mapping *to)
 {
+	u8 *ram = to->window ? to->window : to->low;
+
 	if (image->firmware) {
-		rom_write(&image->rom, image->variables, image->firmware, to->rom, to->ram + ROM_SHADOW);
+		rom_write(&image->rom, image->variables, image->firmware, to->rom, to->low + ROM_SHADOW);
 		fw_cfg_write(image->files, to->fw_cfg);
 		return EXIT_DONE;
 	}
-	boot_write(&image->request, &image->layout, to->ram);
+	boot_write(&image->request, &image->layout, to->low, ram);
 	if (image->initrd < 0)
 		return EXIT_DONE;
-	return read_all(image->initrd, image->initrd_name, to->ram + image->layout.initrd,
+	return read_all(image->initrd, image->initrd_name, ram + (image->layout.initrd - image->layout.base),
 			image->request.initrd_size);
 }
 
@@ -223,9 +230,13 @@ static bool map(int fd, u64 at, u64 size, u8 **to)
 
 static bool map_all(const struct image *image, int fd, struct mapping *m)
 {
-	m->ram_size = image->firmware ? ROM_SHADOW + ROM_SHADOW_SIZE : image->layout.low_end;
-	if (!map(fd, 0, m->ram_size, &m->ram))
+	const struct boot_layout *layout = &image->layout;
+
+	m->low_size = image->firmware ? ROM_SHADOW + ROM_SHADOW_SIZE : layout->base ? BOOT_WINDOW_LOW : layout->end;
+	if (!map(fd, 0, m->low_size, &m->low))
 		return false;
+	if (layout->base)
+		return map(fd, layout->base, layout->end - layout->base, &m->window);
 	return !image->firmware || (map(fd, ROM_END - image->rom.size, image->rom.size, &m->rom) &&
 				    map(fd, AVMM_FW_CFG_OFFSET, AVMM_FW_CFG_MAX, &m->fw_cfg));
 }
@@ -233,14 +244,16 @@ static bool map_all(const struct image *image, int fd, struct mapping *m)
 int image_write(const struct image *image)
 {
 	int fd = open(AVMM_DEVICE, O_RDWR | O_CLOEXEC), ret;
-	struct mapping m = { NULL, 0, NULL, NULL };
+	struct mapping m = { NULL, 0, NULL, NULL, NULL };
 
 	if (fd < 0)
 		return fail("%s: %s", AVMM_DEVICE, strerror(errno));
 	ret = map_all(image, fd, &m) ? fill_while_there(image, &m) : EXIT_REFUSED;
 	close(fd);
-	if (m.ram)
-		munmap(m.ram, m.ram_size);
+	if (m.low)
+		munmap(m.low, m.low_size);
+	if (m.window)
+		munmap(m.window, image->layout.end - image->layout.base);
 	if (m.rom)
 		munmap(m.rom, image->rom.size);
 	if (m.fw_cfg)

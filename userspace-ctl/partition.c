@@ -60,10 +60,12 @@ int partition_create(struct connection *connection, const struct config *config,
 		{ AVMM_ATTR_FREEZE_AFTER, config->freeze_after, sizeof(u32) },
 	};
 	/* those that were given only: an older module knows them not, or better */
-	struct value all[sizeof(values) / sizeof(values[0]) + 2];
+	struct value all[sizeof(values) / sizeof(values[0]) + 3];
 	size_t count = sizeof(values) / sizeof(values[0]);
 
 	memcpy(all, values, sizeof(values));
+	if (config->window)
+		all[count++] = (struct value){ AVMM_ATTR_WINDOW, config->window, sizeof(u64) };
 	if (config->max_skew)
 		all[count++] = (struct value){ AVMM_ATTR_MAX_SKEW, config->max_skew, sizeof(u32) };
 	if (config->from[KEY_RESERVE])

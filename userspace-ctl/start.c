@@ -80,6 +80,24 @@ static int read_config(struct start *start)
 	return config_finish(config) ? EXIT_DONE : fail("%s", config->problem);
 }
 
+/* Its memory is at the beginning of the window. */
+static int find_window(struct config *config)
+{
+	enum window_state state = WINDOW_FOUND;
+	u64 size = config->memory, base = 0;
+	char text[32];
+	int ret;
+
+	if (!config->identity)
+		return EXIT_DONE;
+	ret = device_window(&size, &base, &state);
+	if (!ret && state != WINDOW_RESERVED)
+		ret = fail("memory_mode = identity: the kernel has not left %s alone: `avmmctl device window` prints the "
+			   "parameter for its command line", format_bytes(text, sizeof(text), config->memory));
+	config->window = base;
+	return ret;
+}
+
 /* There may be one partition only. Its creation would be refused as well, but after waiting for its supervisor. */
 static int check_none(struct connection *connection)
 {
@@ -192,6 +210,8 @@ int start_run(const struct command *self, int argc, char **argv)
 	if (ret != GO_ON)
 		return ret;
 	ret = read_config(&start);
+	if (!ret)
+		ret = find_window(&start.config);
 	if (!ret)
 		ret = connect_module(&start.control);
 	if (!ret) {

@@ -332,6 +332,11 @@ bool direct_intx_enabled(const struct direct *d, struct pci *pci)
 	return d->pin && !(config(d, pci, REG_COMMAND, 2) & COMMAND_NO_INTX);
 }
 
+bool direct_master(const struct direct *d, struct pci *pci)
+{
+	return d->device.flags & AVMM_DEVICE_MASTER && config(d, pci, REG_COMMAND, 2) & COMMAND_MASTER;
+}
+
 bool direct_msi(const struct direct *d, struct pci *pci, unsigned int vector, struct direct_message *message)
 {
 	u32 control, granted;

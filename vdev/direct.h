@@ -44,6 +44,7 @@ bool direct_init(struct direct *d, const struct avmm_device *device);
 u64 direct_bar_base(const struct direct *d, struct pci *pci, unsigned int i);
 bool direct_bar_enabled(const struct direct *d, struct pci *pci, unsigned int i);
 bool direct_intx_enabled(const struct direct *d, struct pci *pci);
+bool direct_master(const struct direct *d, struct pci *pci);	/* it may master the bus: only with AVMM_DEVICE_MASTER */
 /* False: no MSI, not enabled, or vector is none of those that the guest allocated. */
 bool direct_msi(const struct direct *d, struct pci *pci, unsigned int vector, struct direct_message *message);
 

@@ -20,7 +20,7 @@
 
 /* Of struct avmm_device. */
 #define AVMM_DEVICE_PRESET	(1u << 0)	/* BARs begin at the machine's addresses, as if firmware had put them there */
-#define AVMM_DEVICE_MASTER	(1u << 1)	/* bus mastering is on while the partition runs: it may do DMA */
+#define AVMM_DEVICE_MASTER	(1u << 1)	/* it may do DMA: the module switches bus mastering as the guest asks */
 #define AVMM_DEVICE_MSI		(1u << 2)	/* the module relays its message-signalled interrupts */
 
 struct avmm_device_bar {
@@ -45,6 +45,7 @@ struct avmm_device_counts {
 	u32 acked;		/* … that the guest has finished: the module lets the line interrupt again */
 	u32 refused;		/* plans in which an enabled BAR lay where it must not, and was not mapped */
 	u32 forwarded;		/* port accesses that the monitor did for the guest */
+	u32 master;		/* bus mastering as the guest wants it: 0 or 1; AVMM_HC_DEVICE_MASTER tells that it is so */
 };
 
 #endif

@@ -24,10 +24,12 @@
 #define AVMM_ROM_MAX		(16u << 20)	/* of firmware: it ends at 4 GiB, and the local APIC is below it */
 #define AVMM_VGA_HOLE		0xa0000ull	/* no RAM from here … */
 #define AVMM_VGA_HOLE_END	0xc0000ull	/* … to here, where there is firmware */
+#define AVMM_WINDOW_LOW		AVMM_BLOCK_SIZE	/* RAM below an identity window, from 0 on: no device reaches it */
 
 /* What a page at the physical address of AVMM_HC_PARTITION_CREATE says. Checked by the monitor, on a copy. */
 struct avmm_partition_config {
 	u64 ram_size;		/* bytes, a multiple of AVMM_BLOCK_SIZE */
+	u64 window;		/* all RAM but AVMM_WINDOW_LOW begins here, where the machine has it, too; 0: no such window */
 	u64 epoch;		/* what the partition's clock shows at the start, seconds since 1970 */
 	u32 vcpus;
 	u32 shared;		/* vCPU 0 runs on the shared CPU; all others have CPUs of their own */
@@ -101,6 +103,7 @@ enum avmm_partition_reason {
 #define AVMM_HELD_PAUSED	(1u << 0)	/* by the administrator; the state is PAUSED */
 #define AVMM_HELD_FROZEN	(1u << 1)	/* by the module: the disk does not answer */
 #define AVMM_HELD_RESET		(1u << 2)	/* by the monitor: a disk controller's reset waits for a command given up */
+#define AVMM_HELD_MASTER	(1u << 3)	/* likewise: the module is switching a device's bus mastering */
 
 /* Written by the monitor only. */
 struct avmm_partition_page {

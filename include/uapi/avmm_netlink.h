@@ -143,6 +143,8 @@ enum avmm_genl_attr {
 					   its share allows; 0: as its share has it. In CREATE and PARTITION */
 	AVMM_ATTR_FLASH,		/* u64: guest-physical address of flash in the ROM, where firmware keeps variables */
 	AVMM_ATTR_FLASH_SIZE,		/* u64: bytes of it, whole pages */
+	AVMM_ATTR_WINDOW,		/* u64: physical address of an identity window that is PARTITION_MEMORY, reserved by
+					   memmap=; 0: memory from Linux. In CREATE and PARTITION */
 	__AVMM_ATTR_MAX,
 };
 #define AVMM_ATTR_MAX (__AVMM_ATTR_MAX - 1)
@@ -164,6 +166,9 @@ enum avmm_event {
 	AVMM_EVENT_PARTITION_THAWED,
 	AVMM_EVENT_DISK,		/* a disk was attached or detached */
 };
+
+/* Of a device that can do DMA: refused, not let, or let to all memory. */
+enum avmm_dma { AVMM_DMA_NONE, AVMM_DMA_OFF, AVMM_DMA_TRUSTED };
 
 enum avmm_partition_counter {
 	AVMM_PARTITION_COUNT_IO,	/* port accesses that virtual devices answered */

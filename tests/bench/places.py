@@ -146,7 +146,7 @@ def initrd(series, module, program, home):
         (root / 'modules/virtio' / f'{i:02}-{Path(name).name}').write_bytes(user.module_bytes(series, name))
     image.pack(root, home / 'more')
     both = home / 'initrd'
-    both.write_bytes(user.initramfs(series, disk=True).read_bytes() + (home / 'more').read_bytes())
+    both.write_bytes(user.initramfs(series, drivers='disk').read_bytes() + (home / 'more').read_bytes())
     return both
 
 

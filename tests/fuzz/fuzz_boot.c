@@ -31,12 +31,12 @@ static void plan(const struct bzimage *image, const u8 *kernel, u64 initrd_size)
 		check(layout.problem[0]);
 		return;
 	}
-	check(layout.low_end == MEMORY && layout.kernel >= BOOT_HIGH);
+	check(layout.end == MEMORY && layout.kernel >= BOOT_HIGH);
 	check(layout.kernel + image->room <= (initrd_size ? layout.initrd : MEMORY));
 	check(layout.initrd + initrd_size <= MEMORY);
 	ram = calloc(1, MEMORY);
 	check(ram);
-	boot_write(&request, &layout, ram);
+	boot_write(&request, &layout, ram, ram);
 	free(ram);
 }
 

@@ -81,7 +81,7 @@ struct test_group {
 };
 
 extern const struct test_group crash_tests, cpu_tests, instruction_tests, mode_tests, port_tests, mmio_tests, apic_tests,
-	memory_tests, delivery_tests, clock_tests, smp_tests;
+	memory_tests, delivery_tests, clock_tests, smp_tests, card_tests;
 
 /* The text for a failure: %lx %lu %s. */
 const char *fail(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -12,7 +12,7 @@
 
 static const struct test_group *const groups[] = {
 	&crash_tests, &cpu_tests, &instruction_tests, &mode_tests, &port_tests, &mmio_tests, &apic_tests, &memory_tests,
-	&delivery_tests, &clock_tests, &smp_tests,
+	&delivery_tests, &clock_tests, &smp_tests, &card_tests,
 };
 
 u64 memory_size;

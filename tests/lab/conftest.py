@@ -62,10 +62,10 @@ class Lab:
         self.count = 0
 
     def machine(self, fresh=False, debug=False, extra=(), start=True, checkpoint=True, guest=None, up=True,
-                drivers=False, parameters='', **shape):
+                drivers=None, parameters='', **shape):
         """
         GUEST: with the files of a user partition whose kernel is of this series; UP: and it is up, PARAMETERS being the
-        module's; DRIVERS: for disks are in its initramfs.
+        module's; DRIVERS: as for user.initramfs().
         """
         which = repr((debug, extra, checkpoint, guest, up, drivers, parameters, sorted(shape.items())))
         machine = self.machines.get(which)

@@ -1,113 +1,32 @@
 # SPDX-License-Identifier: GPL-2.0
 """Direct-access devices: the user partition drives a real network card, and the service does not see it."""
 
-import hashlib
 import json
-import os
 import re
-import socket
-import threading
 
 import pytest
 
-from lab import kernel_log, user
+from lab import kernel_log
+from lab.cards import Peer, devices, dhcp, digest, fetch, line_of, refused, send
 
 CARD, OTHER = '0000:00:03.0', '0000:00:02.0'        # an NE2000 without DMA; the service's e1000
-# The emulator's user network serves one card: the other one's is dead.
 BOARD = ('pci: enabled=1, chipset=i440fx, slot1=e1000, slot2=ne2k',
          'ne2k: type=pci, enabled=1, mac=52:54:00:12:34:57, ethmod=slirp, script=none',
-         'e1000: enabled=1, mac=52:54:00:12:34:56, ethmod=null')
+         'e1000: enabled=1, mac=52:54:00:12:34:56, ethmod=slirp, script=none')
 SIZE = 4 << 20
 SECTION = f'[device0]\npci = {CARD}'
 
 
-class Peer:
-    """A server on this machine, which the emulated network reaches as 10.0.2.2."""
-
-    def __init__(self):
-        self.data = os.urandom(SIZE)
-        self.received = []
-        self.listener = socket.create_server(('127.0.0.1', 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self):
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            with connection:
-                if connection.recv(1) == b'G':
-                    connection.sendall(self.data)
-                else:
-                    self._take(connection)
-
-    def _take(self, connection):
-        data = bytearray()
-        while len(data) < SIZE:
-            piece = connection.recv(65536)
-            if not piece:
-                break
-            data += piece
-        self.received.append(digest(data))
-        connection.sendall(b'K')
-
-    def close(self):
-        self.listener.close()
-
-
-def digest(data):
-    return hashlib.sha256(data).hexdigest()
-
-
 @pytest.fixture
 def peer():
-    peer = Peer()
+    peer = Peer(SIZE)
     yield peer
     peer.close()
-
-
-def devices(m):
-    return {d['address']: d for d in json.loads(m.out('avmmctl device list --json'))['devices']}
-
-
-def refused(m, command):
-    result = m.run(command, check=False, timeout=120)
-    assert result.status == 1, result
-    return result.output
-
-
-def line_of(m, address):
-    return int(m.out(f'cat /sys/bus/pci/devices/{address}/irq'))
 
 
 def exits(m):
     """Port accesses of the guest that exited."""
     return json.loads(m.out('avmmctl stats --json'))['user']['counters']['io']
-
-
-def dhcp(shell):
-    """eth0 gets an address from the emulated network's server; returns it."""
-    script = ('#!/bin/sh\\n[ "$1" = bound ] || exit 0\\nip addr add $ip/$mask dev $interface\\n'
-              'ip route add default via $router\\n')
-    shell.run(f"printf '{script}' >/tmp/dhcp; chmod +x /tmp/dhcp; ip link set eth0 up; "
-              'udhcpc -i eth0 -n -q -f -s /tmp/dhcp', timeout=200)
-    return re.search(r'inet ([\d.]+)/', shell.out('ip -4 addr show eth0')).group(1)
-
-
-def fetch(shell, peer):
-    """SIZE bytes from the peer; their hash as it came to be there."""
-    shell.run(f'rm -f /tmp/ask /tmp/got; mkfifo /tmp/ask; (printf G; until [ -e /tmp/got ]; do sleep 0.2; done) >/tmp/ask & '
-              f'nc 10.0.2.2 {peer.port} </tmp/ask | head -c {SIZE} >/tmp/data; : >/tmp/got', timeout=600)
-    return shell.out('sha256sum /tmp/data').split()[0]
-
-
-def send(shell, peer):
-    """The same bytes back; their hash as it came to be at the peer."""
-    shell.run(f'(printf P; cat /tmp/data; until [ -e /tmp/sent ]; do sleep 0.2; done) | '
-              f'(nc 10.0.2.2 {peer.port} | head -c 1 >/tmp/ok; : >/tmp/sent); [ "$(cat /tmp/ok)" = K ]', timeout=600)
-    return peer.received[-1]
 
 
 class Card:

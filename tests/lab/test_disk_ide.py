@@ -38,7 +38,7 @@ SUSPENDED = 'dmsetup suspend --noflush --nolockfs d0'
 
 
 def machine(kernel, guest, cpus):
-    return {'kernel': kernel, 'cpus': cpus, 'mem': 1024, 'guest': guest, 'up': False, 'drivers': True,
+    return {'kernel': kernel, 'cpus': cpus, 'mem': 1024, 'guest': guest, 'up': False, 'drivers': 'disk',
             'extra': (('/usr/sbin/dmsetup', '/usr/sbin/dmsetup'),)}
 
 

@@ -445,7 +445,7 @@ class TestNbdSoak:
 
 class TestDisguised:
     """The user partition's disk lies on the server."""
-    shape = {'kernel': '6.1', 'cpus': 1, 'guest': '6.12', 'up': False, 'drivers': True}
+    shape = {'kernel': '6.1', 'cpus': 1, 'guest': '6.12', 'up': False, 'drivers': 'disk'}
 
     def begin(self, m, u, server, pieces=60):
         avmm.launch(m)

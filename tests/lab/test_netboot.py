@@ -68,10 +68,9 @@ def md5(path):
 def room(space, tmp_path, request):
     """The user partition is a stock kernel, which firmware does not boot, beside a small disk."""
     service, guest = getattr(request, 'param', ('6.1', '6.12'))
-    kernel = paths.KERNELS / guest / 'boot' / f'vmlinuz-{paths.kernel_version(guest)}'
     golden = tmp_path / 'golden'
     golden.write_bytes(random.Random(3).randbytes(8 * MIB))
-    linux = netboot.linux_image(tmp_path / 'guest', kernel, user.initramfs(guest, disk=True))
+    linux = netboot.linux_image(tmp_path / 'guest', user.kernel_of(guest), user.initramfs(guest, drivers='disk'))
     found = Room(space, tmp_path, service, golden, LINUX, guest=linux)
     yield found
     found.server.kill()

@@ -98,10 +98,10 @@ static void headers_are_refused(void **state)
 	assert_non_null(bzimage_parse(file, 0, 0, &image));
 }
 
-static void check_ranges(const struct range *range, u32 count, u64 memory)
+static void check_ranges(const struct range *range, u32 count, const struct boot_request *request)
 {
 	struct boot_e820_entry map[BOOT_E820_MAX];
-	u32 n = boot_e820(memory, map), i, j;
+	u32 n = boot_e820(request->memory, request->window, map), i, j;
 
 	for (i = 0; i < count; i++) {
 		for (j = i + 1; j < count; j++) {
@@ -136,8 +136,10 @@ static void check_layout(const struct boot_request *request, const struct boot_l
 		{ "initrd", layout->initrd, request->initrd_size },
 	};
 
-	check_ranges(ranges, ARRAY_SIZE(ranges) - !request->initrd_size, request->memory);
-	assert_true(layout->low_end <= AVMM_PCI_HOLE && layout->low_end <= request->memory);
+	check_ranges(ranges, ARRAY_SIZE(ranges) - !request->initrd_size, request);
+	assert_int_equal(layout->base, request->window);
+	assert_true(layout->end <= AVMM_PCI_HOLE && layout->end <= request->window + request->memory);
+	assert_true(layout->kernel >= request->window);
 	assert_int_equal(layout->entry, layout->kernel + 0x200);
 	if (layout->kernel != image->address) {
 		assert_true(image->alignment);
@@ -171,6 +173,7 @@ static void layouts_do_not_overlap(void **state)
 			assert_null(parse(file, &image));
 			struct boot_request request = {
 				.memory = sizes[size], .image = &image, .cmdline = "", .initrd_size = initrd,
+				.window = random_below(&random, 4) ? 0 : random_below(&random, 1536) * 2 * MIB,
 			};
 
 			if (!boot_plan(&request, &layout)) {
@@ -250,7 +253,7 @@ static void map_has_all_memory(void **state)
 
 	(void)state;
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
-		n = boot_e820(sizes[i], map);
+		n = boot_e820(sizes[i], 0, map);
 		for (j = 0, ram = 0; j < n; j++) {
 			assert_true(map[j].size > 0);
 			assert_true(!j || map[j].addr >= map[j - 1].addr + map[j - 1].size);
@@ -261,6 +264,50 @@ static void map_has_all_memory(void **state)
 		/* all but what lies between 9fc00h and 1 MiB */
 		assert_int_equal(ram, sizes[i] - (MIB - 0x9fc00));
 	}
+}
+
+/* A guest that uses what it is told to be RAM uses the window, and what no device will be given. */
+static void map_of_a_window(void **state)
+{
+	struct boot_e820_entry map[BOOT_E820_MAX];
+	u32 n = boot_e820(256 * MIB, 512 * MIB, map), i;
+	u64 ram = 0;
+
+	(void)state;
+	for (i = 0; i < n; i++) {
+		assert_true(!i || map[i].addr >= map[i - 1].addr + map[i - 1].size);
+		if (map[i].type == 1)
+			ram += map[i].size;
+		assert_true(map[i].type != 1 || map[i].addr + map[i].size <= BOOT_EBDA || map[i].addr == 512 * MIB);
+	}
+	assert_int_equal(ram, BOOT_EBDA + 256 * MIB);
+}
+
+static void windows_are_refused(void **state)
+{
+	struct boot_layout layout;
+	struct bzimage image;
+	u8 file[FILE_SIZE];
+	struct boot_request request = { .memory = 64 * MIB, .image = &image, .cmdline = "", .window = 64 * MIB };
+
+	(void)state;
+	make_kernel(file);
+	assert_null(parse(file, &image));
+	assert_true(boot_plan(&request, &layout));
+	assert_int_equal(layout.kernel, 64 * MIB);
+	request.window = AVMM_PCI_HOLE - 64 * MIB;
+	assert_true(boot_plan(&request, &layout));
+	request.window += 2 * MIB;
+	assert_false(boot_plan(&request, &layout));
+	assert_non_null(strstr(layout.problem, "window"));
+	request.window = 4 * GIB;
+	assert_false(boot_plan(&request, &layout));
+	request.window = MIB;
+	assert_false(boot_plan(&request, &layout));
+	header_of(file)->relocatable_kernel = 0;
+	assert_null(parse(file, &image));
+	request.window = 64 * MIB;
+	assert_false(boot_plan(&request, &layout));
 }
 
 static u64 get64(const u8 *ram, u64 at)
@@ -284,7 +331,8 @@ static u64 translate(const u8 *ram, u64 address)
 	return (pde & ~0x1fffffull) | (address & 0x1fffff);
 }
 
-static void check_memory(const struct boot_request *request, const struct boot_layout *layout, const u8 *ram)
+static void check_memory(const struct boot_request *request, const struct boot_layout *layout, const u8 *ram,
+			 const u8 *high)
 {
 	struct boot_params params;
 	u64 address;
@@ -299,27 +347,37 @@ static void check_memory(const struct boot_request *request, const struct boot_l
 	assert_int_equal(params.acpi_rsdp_addr, BOOT_RSDP);
 	assert_memory_equal(ram + BOOT_RSDP, "RSD PTR ", 8);
 	assert_memory_equal(ram + get64(ram, BOOT_RSDP + 24), "XSDT", 4);
-	assert_int_equal(params.e820_entries, boot_e820(request->memory, params.e820_table));
+	assert_int_equal(params.e820_entries, boot_e820(request->memory, request->window, params.e820_table));
 	assert_int_equal(params.sentinel, 0);
 	assert_int_equal(get64(ram, BOOT_GDT + 0x10) >> 40, 0x00af9b);
 	assert_int_equal(get64(ram, BOOT_GDT + 0x18) >> 40, 0x00cf93);
 	for (address = 0; address < 4 * GIB; address += 0x1fff37)
 		assert_int_equal(translate(ram, address), address);
-	assert_memory_equal(ram + layout->kernel, request->kernel, request->image->size);
+	assert_memory_equal(high + (layout->kernel - layout->base), request->kernel, request->image->size);
+}
+
+static u8 *map_zeroes(u64 size)
+{
+	u8 *ram = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	assert_ptr_not_equal(ram, MAP_FAILED);
+	return ram;
 }
 
 static void write_and_check(const struct boot_request *request)
 {
 	struct boot_layout layout;
-	u8 *ram;
+	u8 *ram, *low;
 
 	assert_true(boot_plan(request, &layout));
 	check_layout(request, &layout);
-	ram = mmap(NULL, layout.low_end, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	assert_ptr_not_equal(ram, MAP_FAILED);
-	boot_write(request, &layout, ram);
-	check_memory(request, &layout, ram);
-	munmap(ram, layout.low_end);
+	ram = map_zeroes(layout.end - layout.base);
+	low = layout.base ? map_zeroes(BOOT_WINDOW_LOW) : ram;
+	boot_write(request, &layout, low, ram);
+	check_memory(request, &layout, low, ram);
+	munmap(ram, layout.end - layout.base);
+	if (layout.base)
+		munmap(low, BOOT_WINDOW_LOW);
 }
 
 static struct boot_request request_for(const struct bzimage *image, const u8 *file, u64 memory)
@@ -344,6 +402,9 @@ static void memory_is_written(void **state)
 		request = request_for(&image, file, sizes[i]);
 		request.initrd_size = 5 * MIB + 17;
 		write_and_check(&request);
+		request.window = 512 * MIB;
+		if (sizes[i] <= AVMM_PCI_HOLE - request.window)
+			write_and_check(&request);
 	}
 }
 
@@ -370,6 +431,8 @@ static void distribution_kernels_are_taken(void **state)
 		assert_null(bzimage_parse(file, BZIMAGE_HEAD, (u64)info.st_size, &image));
 		request = request_for(&image, file, 512 * MIB);
 		write_and_check(&request);
+		request.window = 1024 * MIB;
+		write_and_check(&request);
 		munmap(file, (size_t)info.st_size);
 		close(fd);
 	}
@@ -385,6 +448,8 @@ int main(void)
 		cmocka_unit_test(kernel_goes_low_if_it_must),
 		cmocka_unit_test(long_command_lines_are_refused),
 		cmocka_unit_test(map_has_all_memory),
+		cmocka_unit_test(map_of_a_window),
+		cmocka_unit_test(windows_are_refused),
 		cmocka_unit_test(memory_is_written),
 		cmocka_unit_test(distribution_kernels_are_taken),
 	};

@@ -64,7 +64,8 @@ static void everything_is_read(void **state)
 static void devices_are_read(void **state)
 {
 	(void)state;
-	assert_true(finish("[partition]\nmemory=4M\nkernel=/dev/null\n[device0]\npci = 00:04.0 ; the card\n"
+	assert_true(finish("[partition]\nmemory=4M\nmemory_mode = identity\nkernel=/dev/null\n"
+			   "[device0]\npci = 00:04.0 ; the card\n"
 			   "[device7]\ndma = trusted\npci = 0001:3a:1f.7\n[device3]\npci=2:3.1\ndma=off\n"));
 	assert_string_equal(config.device[0].pci, "0000:00:04.0");
 	assert_int_equal(config.device[0].dma, 0);
@@ -208,6 +209,10 @@ static const struct {
 	  "user.ini:4: variables = /no/file: No such file or directory" },
 	{ "[partition]\nmemory=4M\nfirmware=ovmf\nvariables=/no/file\n",
 	  "user.ini:4: variables = /no/file: its folder: No such file or directory" },
+	{ "[partition]\nmemory=4M\nkernel=/dev/null\nmemory_mode = windows\n",
+	  "user.ini:4: memory_mode = windows: normal or identity is expected" },
+	{ "[partition]\nmemory=4M\nkernel=/dev/null\n[device0]\npci = 0:3.0\ndma = trusted\n",
+	  "user.ini:6: dma = trusted needs memory_mode = identity" },
 	{ "[shares]\nuser = 100\n", "user.ini:2: user = 100: percent, from 0.1 to 99.9" },
 	{ "[shares]\nuser = 0\n", "user.ini:2: user = 0: percent, from 0.1 to 99.9" },
 	{ "[shares]\nuser = 10.55\n", "user.ini:2: user = 10.55: percent, from 0.1 to 99.9" },

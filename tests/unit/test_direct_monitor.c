@@ -27,7 +27,7 @@ static struct avmm_partition_page page;
 static struct user_vcpu vcpu;
 static u8 bitmap[2 * AVMM_PAGE_SIZE];
 static struct avmm_device given __attribute__((aligned(4096)));
-static u32 messages, wakes, lent, returned;
+static u32 messages, wakes, lent, returned, holds;
 static bool no_pages, no_tables;
 static u8 line[16];
 
@@ -68,6 +68,17 @@ void service_return(u64 base, u64 size)
 void partition_message(void)
 {
 	messages++;
+}
+
+void partition_hold(u32 why)
+{
+	holds++;
+	user.held |= why;
+}
+
+void partition_release(u32 why)
+{
+	user.held &= ~why;
 }
 
 void platform_lock_smp(struct platform *b)
@@ -116,7 +127,7 @@ static int create(void **state)
 	memset(&user, 0, sizeof(user));
 	memset(&page, 0, sizeof(page));
 	memset(line, 0, sizeof(line));
-	messages = wakes = lent = returned = 0;
+	messages = wakes = lent = returned = holds = 0;
 	no_pages = no_tables = false;
 	machine.phys_bits = 39;
 	machine.nblocks = 1;
@@ -124,6 +135,8 @@ static int create(void **state)
 	user.page = &page;
 	user.vcpu[0] = &vcpu;
 	user.ram = RAM;
+	user.config.window = AVMM_WINDOW_LOW;	/* all of it, then */
+	user.config.ram_size = RAM;
 	user.state = AVMM_PARTITION_CREATED;
 	supplier_init(&supplier, &user.ept, TABLES);
 	assert_int_equal(ept_init(&user.ept), 0);
@@ -353,7 +366,7 @@ static void an_interrupt_is_relayed_and_finished(void **state)
 	assert_int_equal(add(device), 0);
 	start();
 	pci_config_write(&user.platform.pci, 0x80000860, 3, 1, 11);	/* its PIRQ */
-	assert_int_equal(direct_interrupt(1), -EINVAL);
+	assert_int_equal(direct_interrupt(1), -ENOENT);
 	assert_int_equal(direct_interrupt(0), 0);
 	assert_true(line[11]);
 	assert_int_equal(wakes, 1);
@@ -378,6 +391,84 @@ static void an_interrupt_is_relayed_and_finished(void **state)
 	assert_int_equal(page.device[0].acked, 2);
 }
 
+/* Another controller, with a BAR and DMA. */
+static struct avmm_device master_of(u32 number)
+{
+	struct avmm_device device = ne2000();
+
+	device.number = number;
+	device.guest_devfn = (4 + number) << 3;
+	device.flags |= AVMM_DEVICE_MASTER;
+	device.bar[0].base += 0x100 * number;
+	return device;
+}
+
+static void masters_need_the_window(void **state)
+{
+	(void)state;
+	user.config.window = 0;
+	assert_int_equal(add(master_of(0)), -EINVAL);
+	user.config.window = AVMM_WINDOW_LOW;
+	assert_int_equal(add(master_of(0)), 0);
+}
+
+static void the_guest_waits_for_bus_mastering(void **state)
+{
+	struct avmm_device first = master_of(0), second = master_of(1);
+
+	(void)state;
+	assert_int_equal(direct_mastering(0, true), -ENOENT);
+	assert_int_equal(add(first), 0);
+	assert_int_equal(add(second), 0);
+	start();
+	set(&first, 0x04, 2, 0x0001);
+	assert_int_equal(holds, 0);
+	set(&first, 0x04, 2, 0x0005);
+	assert_int_equal(page.device[0].master, 1);
+	assert_int_equal(user.held, AVMM_HELD_MASTER);
+	assert_int_equal(messages, 1);
+	set(&first, 0x04, 2, 0x0005);				/* nothing new */
+	assert_int_equal(holds, 1);
+	/* both are awaited, whoever comes first */
+	set(&second, 0x04, 2, 0x0004);
+	assert_int_equal(page.device[1].master, 1);
+	assert_int_equal(direct_mastering(2, true), -ENOENT);
+	assert_int_equal(direct_mastering(1, true), 0);
+	assert_int_equal(user.held, AVMM_HELD_MASTER);
+	assert_int_equal(direct_mastering(0, true), 0);
+	assert_int_equal(user.held, 0);
+	set(&first, 0x05, 1, 0x00);				/* the upper half only */
+	assert_int_equal(user.held, 0);
+	set(&first, 0x04, 1, 0x01);
+	assert_int_equal(page.device[0].master, 0);
+	assert_int_equal(user.held, AVMM_HELD_MASTER);
+	/* an answer to an older question is none */
+	assert_int_equal(direct_mastering(0, true), 0);
+	assert_int_equal(user.held, AVMM_HELD_MASTER);
+	assert_int_equal(direct_mastering(0, false), 0);
+	assert_int_equal(user.held, 0);
+}
+
+static void no_bar_in_the_window(void **state)
+{
+	struct avmm_device device = master_of(0);
+
+	(void)state;
+	user.config.window = 512ull << 20;
+	user.config.ram_size = RAM + AVMM_WINDOW_LOW;
+	device.bar[1] = (struct avmm_device_bar){ .base = 0xf0000000, .size = 0x20000 };
+	assert_int_equal(add(device), 0);
+	start();
+	set(&device, 0x04, 2, 0x0002);
+	assert_true(maps(0xf0000000, 0xf0000000));
+	set(&device, 0x14, 4, (512u << 20) + 0x20000);
+	assert_false(maps((512ull << 20) + 0x20000, 0xf0000000));
+	assert_int_equal(page.device[0].refused, 1);
+	set(&device, 0x14, 4, (512u << 20) + (u32)RAM);		/* just behind it */
+	assert_true(maps((512ull << 20) + RAM, 0xf0000000));
+	assert_int_equal(page.device[0].refused, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -389,6 +480,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(monitor_memory_is_refused, create, destroy),
 		cmocka_unit_test_setup_teardown(no_memory_is_said, create, destroy),
 		cmocka_unit_test_setup_teardown(an_interrupt_is_relayed_and_finished, create, destroy),
+		cmocka_unit_test_setup_teardown(masters_need_the_window, create, destroy),
+		cmocka_unit_test_setup_teardown(the_guest_waits_for_bus_mastering, create, destroy),
+		cmocka_unit_test_setup_teardown(no_bar_in_the_window, create, destroy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -38,10 +38,10 @@ static bool no_dma_write(void *ctx, u64 gpa, const u8 *from, u32 n)
 	return false;
 }
 
-static void build(u64 memory, u32 vcpus)
+static void build_in(u64 memory, u64 window, u32 vcpus)
 {
 	const struct firmware_machine machine = {
-		.memory = memory, .vcpus = vcpus, .phys_bits = 39, .pm_base = 0x600, .ioapic_id = 1,
+		.memory = memory, .window = window, .vcpus = vcpus, .phys_bits = 39, .pm_base = 0x600, .ioapic_id = 1,
 	};
 	const struct fw_cfg_ops ops = { read_blob, no_dma, no_dma_write, NULL };
 
@@ -52,6 +52,11 @@ static void build(u64 memory, u32 vcpus)
 	fw_cfg_init(&model, &ops, &(struct fw_cfg_machine){ .ram = memory, .cpus = (u16)vcpus },
 		    fw_cfg_blob_size(&files));
 	assert_true(bus_map(&bus, FW_CFG_BASE, fw_cfg_rows, FW_CFG_ROWS, &model));
+}
+
+static void build(u64 memory, u32 vcpus)
+{
+	build_in(memory, 0, vcpus);
 }
 
 static u64 get(const u8 *at, u32 bytes)
@@ -241,6 +246,17 @@ static void memory_map_has_ram(void **state)
 	assert_int_equal(get(map + 8, 8), 3 * GIB);
 	assert_int_equal(get(map + 20, 8), 4 * GIB);
 	assert_int_equal(get(map + 28, 8), 5 * GIB);
+	/* with a window: what a BIOS needs below, nothing to be kept up to 2 MiB, the window */
+	build_in(256 << 20, 512 << 20, 1);
+	assert_int_equal(load("etc/e820", map, sizeof(map)), 60);
+	assert_int_equal(get(map, 8), 0);
+	assert_int_equal(get(map + 8, 8), 1 << 20);
+	assert_int_equal(get(map + 20, 8), 1 << 20);
+	assert_int_equal(get(map + 28, 8), 1 << 20);
+	assert_int_equal(get(map + 36, 4), 2);
+	assert_int_equal(get(map + 40, 8), 512 << 20);
+	assert_int_equal(get(map + 48, 8), 256 << 20);
+	assert_int_equal(get(map + 56, 4), 1);
 }
 
 /* Walks the structures as dmidecode does. */

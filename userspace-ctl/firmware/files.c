@@ -17,7 +17,9 @@
 #include "smbios.h"
 
 #define COM1		0x3f8
+#define HIGH		0x100000u
 #define E820_RAM	1u
+#define E820_RESERVED	2u
 #define E820_ENTRY	20u
 #define GIB4		(1ull << 32)
 
@@ -131,18 +133,30 @@ static bool add_acpi(struct firmware_files *files, const struct firmware_machine
 	       fw_cfg_add(files, "etc/table-loader", loader.command, loader.count * COMMAND_SIZE);
 }
 
-static bool add_e820(struct firmware_files *files, u64 memory)
+static u8 *put_range(u8 *at, u64 base, u64 size, u32 type)
+{
+	put(at, base, 8);
+	put(at + 8, size, 8);
+	put(at + 16, type, 4);
+	return at + E820_ENTRY;
+}
+
+/* Boot loaders unpack themselves at 1 MiB, whether it is RAM or not: with a window there is memory, not to be kept. */
+static bool add_e820(struct firmware_files *files, u64 memory, u64 window)
 {
 	u64 low = memory < AVMM_PCI_HOLE ? memory : AVMM_PCI_HOLE;
-	u8 map[2 * E820_ENTRY];
+	u8 map[3 * E820_ENTRY], *at = map;
 
-	put(map, 0, 8);
-	put(map + 8, low, 8);
-	put(map + 16, E820_RAM, 4);
-	put(map + 20, GIB4, 8);
-	put(map + 28, memory - low, 8);
-	put(map + 36, E820_RAM, 4);
-	return fw_cfg_add(files, "etc/e820", map, memory > low ? sizeof(map) : E820_ENTRY);
+	if (window) {
+		at = put_range(at, 0, HIGH, E820_RAM);
+		at = put_range(at, HIGH, AVMM_WINDOW_LOW - HIGH, E820_RESERVED);
+		at = put_range(at, window, memory, E820_RAM);
+	} else {
+		at = put_range(at, 0, low, E820_RAM);
+		if (memory > low)
+			at = put_range(at, GIB4, memory - low, E820_RAM);
+	}
+	return fw_cfg_add(files, "etc/e820", map, (u32)(at - map));
 }
 
 /* IDE: both channels of function 1 of PIIX3, master and slave. */
@@ -168,7 +182,7 @@ bool firmware_files(struct firmware_files *files, const struct firmware_machine 
 {
 	files->count = 0;
 	files->size = 0;
-	return add_e820(files, machine->memory) && add_acpi(files, machine) && add_smbios(files, machine) &&
+	return add_e820(files, machine->memory, machine->window) && add_acpi(files, machine) && add_smbios(files, machine) &&
 	       add_boot_order(files) && fw_cfg_add_number(files, "etc/sercon-port", COM1, 2) &&
 	       fw_cfg_add_number(files, "etc/irq0-override", 1, 1);
 }

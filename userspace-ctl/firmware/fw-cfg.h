@@ -25,6 +25,7 @@ struct firmware_files {
 /* What the files say of the partition. */
 struct firmware_machine {
 	u64 memory;
+	u64 window;		/* where an identity window begins that is this memory; 0: none */
 	u32 vcpus;
 	u32 phys_bits;
 	u16 pm_base;		/* where the firmware puts PIIX4's power management block */

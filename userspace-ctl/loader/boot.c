@@ -27,7 +27,7 @@ static u64 align_up(u64 value, u64 alignment)
 	return (value + alignment - 1) & ~(alignment - 1);
 }
 
-u32 boot_e820(u64 memory, struct boot_e820_entry map[BOOT_E820_MAX])
+u32 boot_e820(u64 memory, u64 window, struct boot_e820_entry map[BOOT_E820_MAX])
 {
 	u64 low_end = memory < AVMM_PCI_HOLE ? memory : AVMM_PCI_HOLE;
 	u32 n = 0;
@@ -35,19 +35,24 @@ u32 boot_e820(u64 memory, struct boot_e820_entry map[BOOT_E820_MAX])
 	map[n++] = (struct boot_e820_entry){ 0, BOOT_EBDA, E820_RAM };
 	map[n++] = (struct boot_e820_entry){ BOOT_EBDA, 0xa0000 - BOOT_EBDA, E820_RESERVED };
 	map[n++] = (struct boot_e820_entry){ BOOT_ACPI, BOOT_HIGH - BOOT_ACPI, E820_RESERVED };
+	if (window) {
+		map[n++] = (struct boot_e820_entry){ BOOT_HIGH, BOOT_WINDOW_LOW - BOOT_HIGH, E820_RESERVED };
+		map[n++] = (struct boot_e820_entry){ window, memory, E820_RAM };
+		return n;
+	}
 	map[n++] = (struct boot_e820_entry){ BOOT_HIGH, low_end - BOOT_HIGH, E820_RAM };
 	if (memory > low_end)
 		map[n++] = (struct boot_e820_entry){ GIB4, memory - low_end, E820_RAM };
 	return n;
 }
 
-/* Where the kernel goes if it may use memory up to end; 0: nowhere. */
-static u64 place_kernel(const struct bzimage *image, u64 end)
+/* Where the kernel goes if it may use memory from start up to end; 0: nowhere. */
+static u64 place_kernel(const struct bzimage *image, u64 start, u64 end)
 {
-	u64 lowest = align_up(BOOT_HIGH, image->alignment ? image->alignment : 1);
+	u64 lowest = align_up(start, image->alignment ? image->alignment : 1);
 	bool aligned = !image->alignment || !(image->address & (image->alignment - 1));
 
-	if (aligned && image->address >= BOOT_HIGH && image->address + image->room <= end)
+	if (aligned && image->address >= start && image->address + image->room <= end)
 		return image->address;
 	return image->alignment && lowest + image->room <= end ? lowest : 0;
 }
@@ -62,9 +67,13 @@ static bool refuse(struct boot_layout *layout, const char *text, u64 value, u64 
 bool boot_plan(const struct boot_request *request, struct boot_layout *layout)
 {
 	const struct bzimage *image = request->image;
-	u64 limit = image->cmdline_max, end;
+	u64 limit = image->cmdline_max, start = request->window ? request->window : BOOT_HIGH, end;
 
 	memset(layout, 0, sizeof(*layout));
+	if (request->window && (request->window < BOOT_WINDOW_LOW || request->window >= AVMM_PCI_HOLE ||
+				request->memory > AVMM_PCI_HOLE - request->window))
+		return refuse(layout, "a window of %llu bytes at %llx is not below 3 GiB, above 2 MiB", request->memory,
+			      request->window);
 	if (request->memory <= 2 * BOOT_HIGH)
 		return refuse(layout, "%llu bytes of memory are too few, more than %llu are needed", request->memory,
 			      2 * BOOT_HIGH);
@@ -74,18 +83,19 @@ bool boot_plan(const struct boot_request *request, struct boot_layout *layout)
 		return refuse(layout, "the command line has %llu bytes, the kernel takes %llu",
 			      strlen(request->cmdline), limit);
 
-	layout->low_end = request->memory < AVMM_PCI_HOLE ? request->memory : AVMM_PCI_HOLE;
-	end = layout->low_end;
+	layout->base = request->window;
+	layout->end = request->window + request->memory < AVMM_PCI_HOLE ? request->window + request->memory : AVMM_PCI_HOLE;
+	end = layout->end;
 	if (request->initrd_size) {
 		if (end > image->initrd_end)
 			end = image->initrd_end;
-		if (request->initrd_size > end - BOOT_HIGH || end < BOOT_HIGH)
+		if (request->initrd_size > end - start || end < start)
 			return refuse(layout, "the initrd has %llu bytes, and there is room for %llu",
-				      request->initrd_size, end < BOOT_HIGH ? 0 : end - BOOT_HIGH);
+				      request->initrd_size, end < start ? 0 : end - start);
 		end = (end - request->initrd_size) & ~(PAGE - 1);
 		layout->initrd = end;
 	}
-	layout->kernel = place_kernel(image, end);
+	layout->kernel = place_kernel(image, start, end);
 	if (!layout->kernel)
 		return refuse(layout, "the kernel needs %llu bytes to unpack itself, and memory of %llu has no room "
 			      "for that", image->room, request->memory);
@@ -154,17 +164,17 @@ static void write_params(const struct boot_request *request, const struct boot_l
 	header->cmd_line_ptr = (u32)BOOT_CMDLINE;
 	header->setup_data = 0;
 	params.acpi_rsdp_addr = BOOT_RSDP;
-	params.e820_entries = (u8)boot_e820(request->memory, params.e820_table);
+	params.e820_entries = (u8)boot_e820(request->memory, request->window, params.e820_table);
 	memcpy(ram + BOOT_PARAMS, &params, sizeof(params));
 }
 
-void boot_write(const struct boot_request *request, const struct boot_layout *layout, u8 *ram)
+void boot_write(const struct boot_request *request, const struct boot_layout *layout, u8 *low, u8 *ram)
 {
-	write_bios_data(ram);
-	write_gdt(ram);
-	write_page_tables(ram);
-	write_params(request, layout, ram);
-	memcpy(ram + BOOT_CMDLINE, request->cmdline, strlen(request->cmdline) + 1);
-	write_acpi(request, ram);
-	memcpy(ram + layout->kernel, request->kernel, request->image->size);
+	write_bios_data(low);
+	write_gdt(low);
+	write_page_tables(low);
+	write_params(request, layout, low);
+	memcpy(low + BOOT_CMDLINE, request->cmdline, strlen(request->cmdline) + 1);
+	write_acpi(request, low);
+	memcpy(ram + (layout->kernel - layout->base), request->kernel, request->image->size);
 }

@@ -11,6 +11,9 @@
  *	f0000h		RSDP
  *	1 MiB …		kernel, where it wants to be; else as low as it may
  *	… 3 GiB		initrd, as high as it may
+ *
+ * With an identity window these two lie in it, and below it there is RAM up to BOOT_WINDOW_LOW only, which the kernel is
+ * told of up to the EBDA.
  */
 #ifndef AVMM_BOOT_LOADER_H
 #define AVMM_BOOT_LOADER_H
@@ -29,10 +32,12 @@
 #define BOOT_ACPI		0xe0000ull
 #define BOOT_RSDP		0xf0000ull
 #define BOOT_HIGH		0x100000ull
+#define BOOT_WINDOW_LOW		0x200000ull
 #define BOOT_E820_MAX		8
 
 struct boot_request {
 	u64 memory;			/* bytes of RAM of the partition */
+	u64 window;			/* where an identity window begins that is this memory; 0: none */
 	const struct bzimage *image;
 	const u8 *kernel;		/* image->size bytes: the file from image->offset on */
 	const char *cmdline;
@@ -41,7 +46,8 @@ struct boot_request {
 };
 
 struct boot_layout {
-	u64 low_end;			/* end of the RAM below 4 GiB: what boot_write() writes is below this */
+	u64 base;			/* what RAM the kernel and the initrd are in: the window, or all below 4 GiB */
+	u64 end;
 	u64 kernel;
 	u64 initrd;			/* where the caller puts it */
 	u64 entry;
@@ -51,10 +57,13 @@ struct boot_layout {
 /* False with layout->problem if it does not fit. */
 bool boot_plan(const struct boot_request *request, struct boot_layout *layout);
 
-/* Writes all but the initrd to ram, which is zero and maps guest-physical 0 to layout->low_end. */
-void boot_write(const struct boot_request *request, const struct boot_layout *layout, u8 *ram);
+/*
+ * Writes all but the initrd. Both are zero: low maps guest-physical 0 to layout->end, with a window to BOOT_WINDOW_LOW; ram
+ * maps layout->base to layout->end.
+ */
+void boot_write(const struct boot_request *request, const struct boot_layout *layout, u8 *low, u8 *ram);
 
 /* Returns the number of entries. */
-u32 boot_e820(u64 memory, struct boot_e820_entry map[BOOT_E820_MAX]);
+u32 boot_e820(u64 memory, u64 window, struct boot_e820_entry map[BOOT_E820_MAX]);
 
 #endif

@@ -3,19 +3,21 @@
 
 import re
 import subprocess
+from pathlib import Path
 
 from . import avmm, paths
 
 KERNEL = '/guest/guest.bin'
+WINDOW = '/guest/guest-window.bin'      # for an identity window at 512 MiB
 INI = '/root/guest.ini'
 MEMORY = 16
 USER_SHARE = 50
 
 
-def build():
+def build(kernel=KERNEL):
     """(path in the machine, file) for the payload."""
     subprocess.run(['make', '-s', '-C', paths.TOP / 'tests/guest', f'BUILD={paths.BUILD}'], check=True)
-    return KERNEL, paths.BUILD / 'tests/guest.bin'
+    return kernel, paths.BUILD / 'tests' / Path(kernel).name
 
 
 class Run:
@@ -32,11 +34,11 @@ class Run:
         return f'Run({self.reason}, {self.output!r})'
 
 
-def start(machine, *cases, options='', more=''):
-    """Start the guest with CASES; OPTIONS go to its command line, MORE are lines for [partition]."""
-    machine.write_file(INI, f'[partition]\nmemory = {MEMORY}M\nkernel = {KERNEL}\n'
+def start(machine, *cases, options='', more='', kernel=KERNEL, sections=''):
+    """Start the guest with CASES; OPTIONS go to its command line, MORE are lines for [partition], SECTIONS whole ones."""
+    machine.write_file(INI, f'[partition]\nmemory = {MEMORY}M\nkernel = {kernel}\n'
                             f'cmdline = run={",".join(cases)} mib={MEMORY} {options}\n{more}\n'
-                            f'[shares]\nuser = {USER_SHARE}\n')
+                            f'[shares]\nuser = {USER_SHARE}\n{sections}')
     machine.run(f'avmmctl start {INI}', timeout=120)
 
 

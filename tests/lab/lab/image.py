@@ -96,6 +96,24 @@ def base(series):
     return kernel, final / 'initramfs'
 
 
+def grub_cd(kernel, initramfs, cmdline):
+    """A CD from which a BIOS boots that by GRUB, its console on the serial line; built once per content."""
+    menu = ('serial --unit=0 --speed=115200\nterminal_input serial\nterminal_output serial\nset timeout=0\n'
+            f'menuentry Linux {{\nlinux /vmlinuz {cmdline}\ninitrd /initrd\n}}\n')
+    out = paths.IMAGES / f'grub-{paths.key(menu, paths.content(kernel), paths.content(initramfs))}.iso'
+    if not out.exists():
+        with tempfile.TemporaryDirectory(dir=paths.IMAGES) as d:
+            root = Path(d) / 'root'
+            (root / 'boot/grub').mkdir(parents=True)
+            (root / 'boot/grub/grub.cfg').write_text(menu)
+            shutil.copy(kernel, root / 'vmlinuz')
+            shutil.copy(initramfs, root / 'initrd')
+            subprocess.run(['grub-mkrescue', '-d', '/usr/lib/grub/i386-pc', '-o', f'{d}/iso', root], check=True,
+                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            os.rename(f'{d}/iso', out)
+    return out
+
+
 def boot_cd(kernel, initramfs, cmdline, out):
     """An ISO that boots KERNEL through isolinux."""
     with tempfile.TemporaryDirectory() as tmp:

@@ -22,6 +22,7 @@ GUEST = Path(__file__).resolve().parent / 'guest-user'
 MODULES = ['drivers/acpi/button.ko', 'drivers/input/evdev.ko',     # the power button
            'drivers/net/ethernet/8390/8390.ko', 'drivers/net/ethernet/8390/ne2k-pci.ko']
 DISK_MODULES = ['ata_piix', 'sd_mod', 'sr_mod']                     # with all that they need, by disk_drivers()
+CARD_MODULES = ['e1000', 'uhci-hcd', 'xhci-pci', 'usb-storage', 'snd-ens1370', 'snd-pcm-oss']  # likewise, by card_drivers()
 INI, IN, OUT, PID = '/root/user.ini', '/tmp/user.in', '/tmp/user.out', '/tmp/user.pid'
 CMDLINE = 'console=ttyS0,115200 quiet panic=-1 rdinit=/init'
 BOOT_SECONDS = 400
@@ -51,28 +52,37 @@ def module_order(series, names):
     return [n.removeprefix('kernel/').split('.ko')[0] + '.ko' for n in order]
 
 
-def _fill(series, root, disk):
-    for d in ('bin', 'modules/disk', 'usr/local/bin'):
+def _folders(drivers):
+    """{folder: modules} of an initramfs for DRIVERS."""
+    return {**({'disk': DISK_MODULES} if drivers else {}), **({'card': CARD_MODULES} if drivers == 'cards' else {})}
+
+
+def _fill(series, root, drivers):
+    for d in ('bin', 'modules', *(f'modules/{folder}' for folder in _folders(drivers)), 'usr/local/bin'):
         (root / d).mkdir(parents=True)
     shutil.copy('/bin/busybox', root / 'bin/busybox')
     shutil.copy(GUEST / 'init', root / 'init')
     (root / 'init').chmod(0o755)
     for name in MODULES:
         (root / 'modules' / Path(name).name).write_bytes(module_bytes(series, name))
-    for n, name in enumerate(module_order(series, DISK_MODULES) if disk else []):
-        (root / 'modules/disk' / f'{n:02}-{Path(name).name}').write_bytes(module_bytes(series, name))
+    for folder, names in _folders(drivers).items():
+        for n, name in enumerate(module_order(series, names)):
+            (root / 'modules' / folder / f'{n:02}-{Path(name).name}').write_bytes(module_bytes(series, name))
     for program in _programs():
         shutil.copy(program, root / 'usr/local/bin' / program.name)
 
 
-def initramfs(series, disk=False):
-    """What a user partition's kernel of SERIES boots into; built once per content. DISK: with drivers for a disk."""
-    parts = [MODULES, DISK_MODULES if disk else None, (GUEST / 'init').read_text(), paths.kernel_version(series)]
+def initramfs(series, drivers=None):
+    """
+    What a user partition's kernel of SERIES boots into; built once per content. DRIVERS: 'disk', or 'cards' for direct-access
+    devices, too.
+    """
+    parts = [MODULES, _folders(drivers), (GUEST / 'init').read_text(), paths.kernel_version(series)]
     final = paths.IMAGES / f'user-{series}-{paths.key(*parts, *map(paths.content, _programs()))}'
     if not final.exists():
         paths.IMAGES.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(dir=paths.IMAGES))
-        _fill(series, work / 'root', disk)
+        _fill(series, work / 'root', drivers)
         image.pack(work / 'root', work / 'initramfs')
         shutil.rmtree(work / 'root')
         paths.replace_dir(work, final)
@@ -114,10 +124,13 @@ def _tiny(name):
     return out
 
 
-def files(series, disk=False):
-    """What the payload has to bring for a user partition with a stock kernel of SERIES, and drivers for a DISK."""
-    kernel = paths.KERNELS / series / 'boot' / f'vmlinuz-{paths.kernel_version(series)}'
-    return [('/root/vmlinuz', kernel), ('/root/initrd', initramfs(series, disk)),
+def kernel_of(series):
+    return paths.KERNELS / series / 'boot' / f'vmlinuz-{paths.kernel_version(series)}'
+
+
+def files(series, drivers=None):
+    """What the payload has to bring for a user partition with a stock kernel of SERIES, and DRIVERS as for initramfs()."""
+    return [('/root/vmlinuz', kernel_of(series)), ('/root/initrd', initramfs(series, drivers)),
             *((f'/root/{name}', _tiny(name)) for name in TINY)]
 
 
@@ -127,10 +140,12 @@ def percent(machine, shared):
 
 
 def ini(memory='256M', user=BOOT_SHARE, cmdline=CMDLINE, kernel='/root/vmlinuz', initrd='/root/initrd', more='',
-        disks=''):
-    """MORE are lines for [partition], DISKS are whole sections."""
-    return (f'[partition]\nmemory = {memory}\nkernel = {kernel}\n' + (f'initrd = {initrd}\n' if initrd else '') +
-            (f'cmdline = {cmdline}\n' if cmdline else '') + f'{more}\n[shares]\nuser = {user}\n{disks}')
+        disks='', firmware=None):
+    """MORE are lines for [partition], DISKS are whole sections. FIRMWARE: instead of a kernel."""
+    direct = (f'kernel = {kernel}\n' + (f'initrd = {initrd}\n' if initrd else '') +
+              (f'cmdline = {cmdline}\n' if cmdline else ''))
+    boots = f'firmware = {firmware}\n' if firmware else direct
+    return f'[partition]\nmemory = {memory}\n{boots}{more}\n[shares]\nuser = {user}\n{disks}'
 
 
 def until_said(pattern):
@@ -147,8 +162,11 @@ class User(Shell):
         self.machine = machine
         self.series = series
 
-    def start(self, timeout=120, user=BOOT_SHARE, **keys):
+    def start_file(self, user=BOOT_SHARE, **keys):
         self.machine.write_file(INI, ini(user=percent(self.machine, user), **keys))
+
+    def start(self, timeout=120, **keys):
+        self.start_file(**keys)
         self.machine.run(f'avmmctl start {INI}', timeout=timeout)
 
     def start_tiny(self, name, memory='8M', more=''):
@@ -178,6 +196,11 @@ class User(Shell):
                  'for i in $(seq 100); do [ -e /sys/class/ata_port/ata2 ] && break; sleep 0.1; done; '
                  'sleep 0.5; for n in 0 1 2 3; do b=/sys/bus/scsi/devices/$((n / 2)):0:$((n % 2)):0/block; '
                  '[ -d $b ] && ln -sf $(ls $b) /dev/disk$n; done; true', timeout=240)
+
+    def card_drivers(self):
+        """Of an initramfs with these. What disk_drivers() has loaded already does not matter."""
+        self.run('for m in /modules/card/*; do n=${m##*/??-}; n=${n%.ko}; '
+                 '[ -d /sys/module/$(echo $n | tr - _) ] || busybox insmod $m || exit 1; done', timeout=240)
 
     def boot(self, **keys):
         # the console's log outlives partitions

@@ -43,6 +43,8 @@ service = 10
 bus = ide
 backing = /dev/nbd0
 """
+# what libata says of a disk that is not as it should be
+TROUBLE = 'ata[0-9].*(exception|failed|error|timeout|slow|resetting|limiting|frozen)|I/O error'
 ICU = '/lib/x86_64-linux-gnu/libicudata.so.72'
 BOOT_SECONDS = 1500         # of the emulator's CPU time
 
@@ -191,6 +193,7 @@ def use(demo):
         demo.run('cat /root/user.ini; avmmctl start /root/user.ini')
         demo.attach()
         demo.wait('login: $')
+        demo.run('avmmctl stats')
     with demo.step('Log in and look around'):
         demo.type('root')
         demo.wait('Password: ', timeout=300)
@@ -198,6 +201,8 @@ def use(demo):
         demo.wait('# $', timeout=600)
         for line in ('uname -a', 'cat /proc/cmdline', 'lsblk', 'dmesg | grep -i -E "ata[0-9]|sda|SMBIOS|ACPI: RSDP"'):
             demo.command(line)
+        found = demo.command(f'echo complaints: $(dmesg | grep -i -E -c "{TROUBLE}")')
+        assert re.search(r'complaints: 0\b', found), 'the guest complains about its disk'
         demo.command('echo kept >/root/note; sync; echo $((6 * 7))')
         if uefi:
             change_variables(demo)

@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 
-import pytest
 
 from lab import avmm, paths, user
 from test_user_life import launched  # noqa: F401
@@ -140,7 +139,6 @@ class TestFirmware:
         assert '`firmware` is missing, or `kernel`' in refused(m)
 
 
-@pytest.mark.soak('demo')
 def test_demo():
     """make demo, behind its set-up: a Debian image from an NBD server to login, and back to the bare machine."""
     result = subprocess.run([sys.executable, paths.TOP / 'scripts/demo/demo.py'], stdout=subprocess.PIPE,

@@ -226,6 +226,12 @@ class TestDedicated2(Dedicated):
     shape = {'kernel': '6.12', 'cpus': 2, 'mem': 1024, 'guest': '6.1', 'up': False}
 
 
+class TestCycles4:
+    shape = {'kernel': '6.12', 'cpus': 4, 'mem': 1024, 'guest': '6.1', 'up': False}
+    n = 3
+    test_cycles = Dedicated.test_cycles
+
+
 @pytest.mark.soak('cpus-4cpu')
 class TestDedicated4(Dedicated):
     shape = {'kernel': '6.12', 'cpus': 4, 'mem': 1024, 'guest': '6.1', 'up': False}

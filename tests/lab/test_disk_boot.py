@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 
-
 from lab import avmm, paths, user
 from test_user_life import launched  # noqa: F401
 

@@ -206,13 +206,15 @@ class Dma:
         times = {side: found[f'time_{side}'] for side in ('user', 'service', 'idle', 'monitor')}
         print(f'{last["interrupts"] - first} interrupts, {times}')
         assert last['interrupts'] - first > 500 and last['interrupts'] - last['interrupts_done'] <= 1
-        assert times['service'] / sum(times.values()) > (100 - guest_image.USER_SHARE - 1) / 100, times
+        # of what the monitor leaves: two switches for each interrupt are a tenth of the CPU
+        both = times['service'] + times['user']
+        assert times['service'] / both > (100 - guest_image.USER_SHARE - 1) / 100, times
         guest_image.stop(m)
         assert kernel_log.new_warnings(m, before) == []
 
     def test_firmware(self, m, u):
         """SeaBIOS and GRUB find the memory that there is, and a kernel that comes from a CD-ROM so drives the card."""
-        server = Server('-r', 'file', grub_cd(user.kernel_of(m.guest), user.initramfs(m.guest, 'cards'), user.CMDLINE))
+        server = Server('-r', 'file', grub_cd(user.kernel_of(m.guest), user.initramfs(m.guest, 'net'), user.CMDLINE))
         try:
             m.run('avmmctl nbd disconnect nbd0')
             assert connect(m, server), m.dmesg()
@@ -237,7 +239,7 @@ class Dma:
 
 
 class TestDma61(Dma):
-    shape = {'kernel': '6.1', 'cpus': 1, 'mem': 1024, 'guest': '6.12', 'up': False, 'net': False, 'drivers': 'cards',
+    shape = {'kernel': '6.1', 'cpus': 1, 'mem': 1024, 'guest': '6.12', 'up': False, 'net': False, 'drivers': 'net',
              'boot_extra': BOARD, 'cmdline': f'+memmap={SIZE >> 20}M$0x{BASE:x}'}
 
 

@@ -22,7 +22,8 @@ GUEST = Path(__file__).resolve().parent / 'guest-user'
 MODULES = ['drivers/acpi/button.ko', 'drivers/input/evdev.ko',     # the power button
            'drivers/net/ethernet/8390/8390.ko', 'drivers/net/ethernet/8390/ne2k-pci.ko']
 DISK_MODULES = ['ata_piix', 'sd_mod', 'sr_mod']                     # with all that they need, by disk_drivers()
-CARD_MODULES = ['e1000', 'uhci-hcd', 'xhci-pci', 'usb-storage', 'snd-ens1370', 'snd-pcm-oss']  # likewise, by card_drivers()
+CARD_MODULES = {'net': ['e1000'],                                   # likewise, by card_drivers()
+                'desk': ['uhci-hcd', 'xhci-pci', 'usb-storage', 'snd-ens1370', 'snd-pcm-oss']}
 INI, IN, OUT, PID = '/root/user.ini', '/tmp/user.in', '/tmp/user.out', '/tmp/user.pid'
 CMDLINE = 'console=ttyS0,115200 quiet panic=-1 rdinit=/init'
 BOOT_SECONDS = 400
@@ -54,7 +55,8 @@ def module_order(series, names):
 
 def _folders(drivers):
     """{folder: modules} of an initramfs for DRIVERS."""
-    return {**({'disk': DISK_MODULES} if drivers else {}), **({'card': CARD_MODULES} if drivers == 'cards' else {})}
+    found = {'disk': DISK_MODULES} if drivers else {}
+    return {**found, 'card': CARD_MODULES[drivers]} if drivers in CARD_MODULES else found
 
 
 def _fill(series, root, drivers):
@@ -74,8 +76,8 @@ def _fill(series, root, drivers):
 
 def initramfs(series, drivers=None):
     """
-    What a user partition's kernel of SERIES boots into; built once per content. DRIVERS: 'disk', or 'cards' for direct-access
-    devices, too.
+    What a user partition's kernel of SERIES boots into; built once per content. DRIVERS: 'disk', or one of CARD_MODULES for
+    direct-access devices, too.
     """
     parts = [MODULES, _folders(drivers), (GUEST / 'init').read_text(), paths.kernel_version(series)]
     final = paths.IMAGES / f'user-{series}-{paths.key(*parts, *map(paths.content, _programs()))}'

@@ -406,7 +406,10 @@ COLD bool sched_directed_yield(struct sched *s, u64 now)
 	return true;
 }
 
-/* A device or a tick waits for a cap's next period, or until the service has paid for its window, at most 4 ms. */
+/*
+ * A device or a tick waits for a cap's next period, or until the service has paid for its window, at most 4 ms. While the
+ * user has nothing to run the window robs nobody, and the service could not pay either.
+ */
 static u64 not_before(const struct sched *s)
 {
 	const struct sched_side *service = &s->side[SCHED_SERVICE];
@@ -417,7 +420,7 @@ static u64 not_before(const struct sched *s)
 		return s->defer_at;
 	if (service->state & SCHED_THROTTLED)
 		return s->period_end;
-	if (room >= price || s->defer_at != SCHED_NEVER)
+	if (room >= price || s->defer_at != SCHED_NEVER || !active(&s->side[SCHED_USER]))
 		return s->last;
 	return later(s->last, min_u64((u64)(price - room) / service->weight + 1, us(s, SCHED_DEFER)));
 }

@@ -436,6 +436,45 @@ static void deferral_ends(void **state)
 	assert_int_equal(sched_pick(&s, SCHED_SAFE, now + 2), SCHED_SERVICE);
 }
 
+/* Whatever the service owes: while the user has nothing to run, an interrupt does not wait. */
+static void no_deferral_without_user(void **state)
+{
+	enum sched_irq kind;
+
+	(void)state;
+	for (kind = SCHED_IRQ_TICK; kind <= SCHED_IRQ_IPI; kind++) {
+		struct sched s;
+		u64 now = 0;
+
+		sched_init(&s, 1000000, 100, now);
+		sched_wake(&s, SCHED_USER, now);
+		sched_pick(&s, SCHED_SAFE, now);
+		sched_enter(&s, now);
+		set_lag(&s, SCHED_SERVICE, -s.side[SCHED_SERVICE].limit);
+		sched_sleep(&s, SCHED_USER, now + us(&s, 10000), now);
+		assert_int_equal(sched_pick(&s, SCHED_SAFE, now), SCHED_IDLE);
+		assert_int_equal(sched_enter(&s, now), now + us(&s, 10000));
+		now += us(&s, 1000);
+		assert_int_equal(sched_service_interrupt(&s, kind, now), now);
+		assert_int_equal(sched_pick(&s, SCHED_SAFE, now), SCHED_SERVICE);
+		assert_int_equal(s.why, SCHED_ALONE);
+		assert_int_equal(sched_enter(&s, now), s.side[SCHED_USER].wake_at);
+		/* it cost nothing, and the user comes first as soon as it wakes and the window is over */
+		now += us(&s, SCHED_WINDOW);
+		sched_wake(&s, SCHED_USER, now);
+		assert_int_equal(s.side[SCHED_SERVICE].lag, -s.side[SCHED_SERVICE].limit);
+		assert_int_equal(sched_pick(&s, SCHED_SAFE, now), SCHED_USER);
+		/* a cap still holds */
+		sched_enter(&s, now);
+		sched_set_caps(&s, 10, SCHED_WHOLE, now);
+		charge_budget(&s, SCHED_SERVICE, s.period);
+		sched_sleep(&s, SCHED_SERVICE, SCHED_NEVER, now);
+		sched_sleep(&s, SCHED_USER, SCHED_NEVER, now);
+		if (kind != SCHED_IRQ_IPI)
+			assert_int_equal(sched_service_interrupt(&s, kind, now), s.period_end);
+	}
+}
+
 /* The short way of most interrupts decides as the long one; neither shares nor waits tell which was taken. */
 static void short_way(void **state)
 {
@@ -975,6 +1014,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(interrupt_storm),
 	cmocka_unit_test(interrupt_at_once),
 	cmocka_unit_test(deferral_ends),
+	cmocka_unit_test(no_deferral_without_user),
 	cmocka_unit_test(short_way),
 	cmocka_unit_test(mwait_is_bounded_idle),
 	cmocka_unit_test(donation),

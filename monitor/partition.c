@@ -203,6 +203,7 @@ s64 partition_create(struct cpu *cpu, u64 config_phys)
 	direct_reset();
 	vdev_clear(&user, sizeof(user));
 	user.config = config;
+	user_cpuid_reset();
 	user.page = (struct avmm_partition_page *)(AVMM_SHARED_BASE + (AVMM_LOG_PAGES + machine.ncpus) * AVMM_PAGE_SIZE);
 	user.console = (struct avmm_console *)((u8 *)user.page + AVMM_PAGE_SIZE);
 	user.disk = (struct avmm_disk_page *)((u8 *)user.console + AVMM_CONSOLE_PAGES * AVMM_PAGE_SIZE);

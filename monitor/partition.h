@@ -321,6 +321,7 @@ void shared_look(void);	/* other CPUs have called */
 s64 shared_times(void);
 
 /* user-cpuid.c, user-msr.c */
+void user_cpuid_reset(void);	/* the configuration is another */
 bool user_rdmsr(struct vcpu *v, u32 number, u64 *value);
 bool user_wrmsr(struct vcpu *v, u32 number, u64 value);
 void user_msr_reset(struct user_vcpu *u);

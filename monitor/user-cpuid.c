@@ -146,7 +146,7 @@ static void topology(u32 sub, u32 id, u64 r[4])
 		set(r, 0, 0, sub & 0xff, id);
 }
 
-/* What no table of bits can say. */
+/* What no table of bits can say, but for what varies. */
 static void compute(const struct user_vcpu *u, u32 leaf, u32 sub, u64 r[4])
 {
 	static const char signature[] __attribute__((aligned(4))) = AVMM_SIGNATURE;
@@ -154,18 +154,12 @@ static void compute(const struct user_vcpu *u, u32 leaf, u32 sub, u64 r[4])
 
 	switch (leaf) {
 	case 0x1:
-		r[1] |= (u64)u->lapic.id << 24 | 1u << (core_bits() + 16);
+		r[1] |= 1u << (core_bits() + 16);
 		if (user.config.vcpus > 1)
 			r[3] |= 1u << 28;
-		if (vmx_guest_cr4() & AVMM_CR4_OSXSAVE)
-			r[2] |= 1u << 27;
 		break;
 	case 0x4:
 		share_cache(r);
-		break;
-	case 0x7:
-		if (sub == 0 && (vmx_guest_cr4() & AVMM_CR4_PKE))
-			r[2] |= 1u << 4;
 		break;
 	case 0xb:
 		topology(sub, u->lapic.id, r);
@@ -191,25 +185,74 @@ static void compute(const struct user_vcpu *u, u32 leaf, u32 sub, u64 r[4])
 	}
 }
 
+/* … and what depends on the vCPU and its control registers. */
+static void vary(const struct user_vcpu *u, u32 leaf, u32 sub, u64 r[4])
+{
+	u64 now[4];
+
+	if (leaf == 0x1) {
+		r[1] |= (u64)u->lapic.id << 24;
+		if (vmx_guest_cr4() & AVMM_CR4_OSXSAVE)
+			r[2] |= 1u << 27;
+	} else if (leaf == 0x7 && sub == 0) {
+		if (vmx_guest_cr4() & AVMM_CR4_PKE)
+			r[2] |= 1u << 4;
+	} else if (leaf == 0xd && sub < 2) {
+		cpuid(leaf, sub, now);
+		r[1] = now[1];
+	}
+}
+
 /*
- * Leaves that always answer the same are kept: the basic ones first, then the extended ones. The others depend on the
- * subleaf (4, 7, Bh, Dh) or on CR4 (1, 7).
+ * Answers are kept, as long as there is this partition. Those that are always the same come first: the basic leaves, then
+ * the extended ones. The others depend on the subleaf (4, 7, Bh, Dh) or vary (1, 7, Dh); but for Bh, which hardly anybody
+ * asks for, they have places of their own: programs ask for caches and states whenever they start.
  */
 #define EXTENDED	0x80000000u
 #define KEPT_BASIC	(MAX_BASIC + 1)
-#define KEPT		(KEPT_BASIC + MAX_EXTENDED - EXTENDED + 1)
-#define VARIABLE	(1u << 1 | 1u << 4 | 1u << 7 | 1u << 0xb | 1u << 0xd)
+#define KEPT		32
+#define OTHERS		(1u << 1 | 1u << 4 | 1u << 7 | 1u << 0xb | 1u << 0xd)
+#define CACHES		8	/* subleaves of 4; like those of Dh, more than there are */
+#define STATES		16
 
-_Static_assert(KEPT <= 32, "a bit for each");
+_Static_assert(KEPT_BASIC + MAX_EXTENDED - EXTENDED + 1 <= KEPT, "a bit for each");
 
-static struct {
+struct kept {
 	u32 valid;		/* bit by index */
 	u64 r[KEPT][4];		/* RAX, RBX, RCX, RDX */
-} kept;
+};
 
-static u32 kept_index(u32 leaf)
+static struct kept plain, others;
+
+void user_cpuid_reset(void)
+{
+	plain.valid = 0;
+	others.valid = 0;
+}
+
+static u32 plain_index(u32 leaf)
 {
 	return leaf < KEPT_BASIC ? leaf : leaf >= EXTENDED && leaf <= MAX_EXTENDED ? leaf - EXTENDED + KEPT_BASIC : KEPT;
+}
+
+static u32 other_index(u32 leaf, u32 sub)
+{
+	if (leaf == 0x4)
+		return sub < CACHES ? sub : KEPT;
+	if (leaf == 0xd)
+		return sub < STATES ? CACHES + sub : KEPT;
+	if (leaf == 0x7)
+		return sub < 2 ? CACHES + STATES + sub : KEPT;
+	return leaf == 0x1 ? CACHES + STATES + 2 : KEPT;
+}
+
+#define VARYING	(3u << CACHES | 1u << (CACHES + STATES) | 1u << (CACHES + STATES + 2))	/* see vary() */
+
+_Static_assert(CACHES + STATES + 3 <= KEPT, "a bit for each");
+
+static bool is_kept(const struct kept *k, u32 index)
+{
+	return index < KEPT && (k->valid >> index & 1);
 }
 
 static void answer(struct vcpu *v, const u64 r[4])
@@ -220,32 +263,61 @@ static void answer(struct vcpu *v, const u64 r[4])
 	v->gpr[RDX] = r[3];
 }
 
-static void __attribute__((noinline)) cpuid_slow(struct vcpu *v, u32 index)
+static void keep(struct kept *k, u32 index, const u64 r[4])
 {
-	u32 leaf = (u32)v->gpr[RAX], sub = (u32)v->gpr[RCX], i;
-	const struct cpuid_row *row = find(leaf, sub);
-	u64 r[4] = { 0, 0, 0, 0 };
+	u32 i;
 
+	for (i = 0; i < 4; i++)
+		k->r[index][i] = r[i];
+	__atomic_fetch_or(&k->valid, 1u << index, __ATOMIC_RELEASE);
+}
+
+/* For the first time, or it is not kept. */
+static void __attribute__((noinline)) find_out(const struct user_vcpu *u, u32 leaf, u32 sub, u64 r[4])
+{
+	u32 index = plain_index(leaf), other = other_index(leaf, sub), i;
+	const struct cpuid_row *row = find(leaf, sub);
+
+	set(r, 0, 0, 0, 0);
 	if (row) {
 		cpuid(leaf, sub, r);
 		for (i = 0; i < 4; i++)
 			r[i] = (r[i] & row->pass[i]) | row->set[i];
 	}
-	compute(to_user_vcpu(v), leaf, sub, r);
+	compute(u, leaf, sub, r);
+	if (other < KEPT)
+		keep(&others, other, r);
+	else if (index < KEPT && !(OTHERS >> index & 1))
+		keep(&plain, index, r);
+}
+
+static void __attribute__((noinline)) cpuid_slow(struct vcpu *v, u32 other)
+{
+	u32 leaf = (u32)v->gpr[RAX], sub = (u32)v->gpr[RCX], i;
+	const struct user_vcpu *u = to_user_vcpu(v);
+	u64 r[4];
+
+	if (is_kept(&others, other)) {
+		for (i = 0; i < 4; i++)
+			r[i] = others.r[other][i];
+	} else {
+		find_out(u, leaf, sub, r);
+	}
+	vary(u, leaf, sub, r);
 	answer(v, r);
-	if (index >= KEPT || (VARIABLE >> index & 1))
-		return;
-	for (i = 0; i < 4; i++)
-		kept.r[index][i] = r[i];
-	__atomic_fetch_or(&kept.valid, 1u << index, __ATOMIC_RELEASE);
 }
 
 void core_user_cpuid(struct vcpu *v)
 {
-	u32 index = kept_index((u32)v->gpr[RAX]);
+	u32 leaf = (u32)v->gpr[RAX], index = plain_index(leaf);
 
-	if (index < KEPT && (kept.valid >> index & 1))
-		answer(v, kept.r[index]);
+	if (is_kept(&plain, index)) {
+		answer(v, plain.r[index]);
+		return;
+	}
+	index = other_index(leaf, (u32)v->gpr[RCX]);
+	if (is_kept(&others, index) && !(VARYING >> index & 1))
+		answer(v, others.r[index]);
 	else
 		cpuid_slow(v, index);
 }

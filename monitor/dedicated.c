@@ -68,6 +68,12 @@ static void set_timer(struct user_vcpu *u, u64 now)
 	user_set_timer(&u->timer, at, now);
 }
 
+bool dedicated_retime(struct user_vcpu *u)
+{
+	set_timer(u, rdtsc());
+	return true;
+}
+
 static void to_user(struct cpu *cpu, struct user_vcpu *u)
 {
 	if (!u->ready) {

@@ -262,6 +262,8 @@ void dedicated_stop(void);
 void dedicated_enter(struct vcpu *v);
 void dedicated_event(struct vcpu *v);
 void dedicated_interrupt(struct vcpu *v);
+/* u->next is another, and that is all: sets the timer. False: it is not all. */
+bool dedicated_retime(struct user_vcpu *u);
 
 /* platform.c */
 void platform_init(struct partition *p, u64 now, u32 tsc_khz, u32 phys_bits);
@@ -271,6 +273,8 @@ void platform_advance(struct user_vcpu *u, u64 now);
 void platform_refresh(struct partition *p, u64 now);
 /* The guest had access to its local APIC. */
 void platform_lapic_touched(struct user_vcpu *u, u64 now);
+/* … what it did is at most that the timer has another deadline */
+void platform_timer_touched(struct user_vcpu *u, u64 now);
 /* The guest's accesses to memory that is no RAM. */
 u64 platform_mmio_read(struct user_vcpu *u, u64 gpa, u32 size);
 void platform_mmio_write(struct user_vcpu *u, u64 gpa, u32 size, u64 value);
@@ -315,6 +319,7 @@ int flash_start(struct partition *p);	/* the ROM is mapped; 0 or a negative errn
 void shared_start(struct cpu *cpu);
 void shared_stop(struct cpu *cpu);
 void shared_reschedule(struct cpu *cpu);
+bool shared_retime(struct user_vcpu *u);	/* as dedicated_retime() */
 void shared_service_awake(void);
 void shared_forwarded(void);	/* a request of the guest's went to the service */
 void shared_look(void);	/* other CPUs have called */

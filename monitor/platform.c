@@ -347,12 +347,35 @@ static void note_deadline(struct platform *b, unsigned int timer, u64 now)
 	__atomic_store_n(&b->devices_next, next, __ATOMIC_RELAXED);
 }
 
-void platform_lapic_touched(struct user_vcpu *u, u64 now)
+static u64 next_deadline(const struct user_vcpu *u, u64 now)
 {
 	u64 next = lapic_next_deadline(&u->lapic, now);
 
-	u->next = u->number ? next : earlier(user.platform.devices_next, next);
+	return u->number ? next : earlier(user.platform.devices_next, next);
+}
+
+void platform_lapic_touched(struct user_vcpu *u, u64 now)
+{
+	u->next = next_deadline(u, now);
 	vcpu_look(u);
+}
+
+static bool retime(struct user_vcpu *u)
+{
+	return u->vcpu.cpu->dedicated ? dedicated_retime(u) : shared_retime(u);
+}
+
+/* Of all that a vCPU does to its local APIC this is the most frequent: mostly only the end of its run moves. */
+void platform_timer_touched(struct user_vcpu *u, u64 now)
+{
+	u64 next = next_deadline(u, now), before = u->next;
+
+	u->next = next;
+	/* it has to be looked after anyway, or the timer has ended, now or as it was written */
+	if (!u->timer.at || next <= now || platform_may_pend(u))
+		vcpu_look(u);
+	else if (next != before && !retime(u))
+		vcpu_look(u);
 }
 
 /* Devices moved: vCPU 0 looks after their deadlines. */

@@ -69,6 +69,17 @@ static void set_timer(struct user_vcpu *u, u64 now)
 	user_set_timer(&u->timer, at, now);
 }
 
+/* A guest that sets its timer over and over must not put off the end of its slice. */
+bool shared_retime(struct user_vcpu *u)
+{
+	u64 now = rdtsc();
+
+	if (now >= user.until)
+		return false;
+	set_timer(u, now);
+	return true;
+}
+
 static enum sched_safety safety(const struct cpu *cpu)
 {
 	if (user.service_wanted || cpu->current == &user.idle || debug_no_grace)

@@ -118,7 +118,7 @@ static bool lapic_read(struct user_vcpu *u, u32 number, u64 *value)
 	u64 now = running_now();
 	bool done = lapic_msr_read(&u->lapic, number, value, now);
 
-	platform_lapic_touched(u, now);
+	platform_timer_touched(u, now);
 	return done;
 }
 
@@ -161,12 +161,23 @@ static void adjust_tsc(struct user_vcpu *u, u64 delta)
 	platform_lapic_touched(u, running_now());
 }
 
+static bool write_deadline(struct user_vcpu *u, u64 value)
+{
+	u64 now = running_now();
+	bool done = lapic_msr_write(&u->lapic, MSR_TSC_DEADLINE, value, now);
+
+	platform_timer_touched(u, now);
+	return done;
+}
+
 bool user_wrmsr(struct vcpu *v, u32 number, u64 value)
 {
 	struct user_vcpu *u = to_user_vcpu(v);
 	const struct msr_row *row;
 	u32 own;
 
+	if (likely(number == MSR_TSC_DEADLINE))
+		return write_deadline(u, value);
 	if (is_lapic(number)) {
 		u64 now = running_now();
 		bool done = lapic_msr_write(&u->lapic, number, value, now);

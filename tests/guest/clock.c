@@ -232,6 +232,15 @@ static const char *run_lapic_deadline(void)
 	return why;
 }
 
+/* Each write is an exit that moves the end of the vCPU's run, and none of the deadlines comes. */
+static const char *run_endless_deadlines(void)
+{
+	write32(LVT_TIMER, DEADLINE | VECTOR);
+	for (;;)
+		wrmsr(MSR_TSC_DEADLINE, rdtsc() + tsc_khz);
+	return "it came back";
+}
+
 static u32 shot;
 
 static void next_shot(void)
@@ -336,6 +345,7 @@ static const struct test tests[] = {
 	{ "pit_periodic", run_pit_periodic },
 	{ "lapic_periodic", run_lapic_periodic },
 	{ "lapic_deadline", run_lapic_deadline },
+	{ "endless_deadlines", run_endless_deadlines },
 	{ "lapic_one_shot", run_lapic_one_shot },
 	{ "hpet_periodic", run_hpet_periodic },
 	{ "rtc_periodic", run_rtc_periodic },

@@ -172,7 +172,7 @@ class Misbehaviour:
         for case in ('init_shorthand', 'icr_values', 'ioapic_values', 'base_moved'):
             run(m, case)
 
-    @pytest.mark.parametrize('case', ['spin', 'ipi_storm', 'nmi_storm', 'endless_ac', 'endless_db'])
+    @pytest.mark.parametrize('case', ['spin', 'ipi_storm', 'nmi_storm', 'endless_ac', 'endless_db', 'endless_deadlines'])
     def test_endless(self, m, case):
         got = run_and_stop(m, case)
         assert got['service'] > 0.45, got

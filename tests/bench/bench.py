@@ -244,11 +244,11 @@ def note_shares(figures, name, found):
     figures['other'][f'{name}, {100 - SMALL}/{SMALL}, both computing: longest wait of the small side, us'] = wait
 
 
-def switch_cost(m, guest):
+def switch_cost(m):
     """Instructions of the monitor per world switch while the user computes and the service wakes up."""
-    before = guest.stats()
+    before = avmm.user_stats(m)
     m.run('for i in $(seq 200); do usleep 1000; done', timeout=300)
-    after = guest.stats()
+    after = avmm.user_stats(m)
     switches = after['counters']['switches'] - before['counters']['switches']
     return round((after['time_monitor'] - before['time_monitor']) / 2 / switches, 1)
 
@@ -295,7 +295,7 @@ def take_user(m, o, figures):
     take(figures, guest, o)
     figures['other']['interrupt of the service while the user computes, until its handler'] = \
         wake(native, places.Service(m), guest)
-    figures['other']['world switch one way, with the scheduler'] = switch_cost(m, guest)
+    figures['other']['world switch one way, with the scheduler'] = switch_cost(m)
     if not o.no_exits:
         say('user: shares')
         note_shares(figures, 'service and user', shares(m, ''))

@@ -5,7 +5,6 @@ Native and service are the machine itself; user and KVM are guests of it that bo
 answer over their serial console.
 """
 
-import json
 import os
 import re
 import subprocess
@@ -71,11 +70,8 @@ class UserPartition(user.User):
     def load_drivers(self):
         self.disk_drivers()
 
-    def stats(self):
-        return json.loads(self.machine.run('avmmctl stats --json').output)['user']
-
     def exits(self):
-        return self.stats()['exits']
+        return avmm.user_stats(self.machine)['exits']
 
     def disk(self):
         found = self.run('for d in sda vda; do [ -b /dev/$d ] && echo /dev/$d && break; done; true').output.strip()

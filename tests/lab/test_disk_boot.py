@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """Firmware: stock SeaBIOS in the user partition, from the reset vector to a boot sector that it reads by INT 13h."""
 
-import json
 import re
 import subprocess
 import sys
@@ -115,7 +114,7 @@ class TestFirmware:
         """A BIOS that waits leaves the CPU to the service."""
         m.run('avmmctl start --memory 64M --firmware seabios')
         wait_console(m, NOTHING)
-        times = json.loads(m.out('avmmctl stats --json --interval 5', timeout=240))['user']
+        times = avmm.user_stats(m, 5)
         spent = {k: times[f'time_{k}'] for k in ('user', 'service', 'idle', 'monitor')}
         assert spent['user'] < 0.05 * sum(spent.values()), spent
 

@@ -69,7 +69,7 @@ def reload_table(m, text):
 
 
 def counts(u):
-    found = json.loads(u.machine.out('avmmctl stats --json'))['user']
+    found = avmm.user_stats(u.machine)
     times = {k: found[k] for k in ('time_user', 'time_service', 'time_monitor')}
     return {'all': sum(found['exits'].values()), 'io': found['exits'].get('I/O instruction', 0), **found['counters'],
             **times, **found['exits']}

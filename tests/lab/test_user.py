@@ -2,7 +2,6 @@
 """A stock kernel as user partition: what it finds, what its clock shows, what its console does."""
 
 import base64
-import json
 import re
 
 import pytest
@@ -22,11 +21,6 @@ def clean(m, u):
         return
     assert kernel_log.new_warnings(m, before[0]) == []
     assert kernel_log.new_warnings(u, before[1]) == []
-
-
-def exits(m):
-    """{reason: count} of the user partition so far."""
-    return json.loads(m.out('avmmctl stats --json'))['user']['exits']
 
 
 def clocks(shell):
@@ -76,9 +70,9 @@ class Up:
 
     def test_who_its_local_apic_is(self, m, u):
         """The CPU, where it may: then the guest's EOIs do not exit. Its timer it sets by MSR either way."""
-        before = exits(m)
+        before = avmm.user_stats(m)['exits']
         u.run('for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.01; done')
-        went = {reason: count - before.get(reason, 0) for reason, count in exits(m).items()}
+        went = {reason: count - before.get(reason, 0) for reason, count in avmm.user_stats(m)['exits'].items()}
         assert went['WRMSR'] >= 10, went
         if 'apicv=0' in self.shape.get('parameters', ''):
             assert went['EPT violation'] >= 10, went
@@ -180,11 +174,11 @@ class TestUser612(Up):
     def test_nmi_of_the_service(self, m, u):
         """It goes in at once: the guest, which computes and owns most of the CPU, is left amid its slice."""
         u.run('(timeout 60 sh -c "while :; do :; done") >/dev/null 2>&1 & echo $! >/tmp/spin')
-        before = exits(m).get('Exception or NMI', 0)
+        before = avmm.user_stats(m)['exits'].get('Exception or NMI', 0)
         m.run('insmod /root/tests/avmm_nmi.ko; echo "storm 400 cpus=0 gap=500" >/proc/avmm_nmi', timeout=120)
         m.run('echo wait >/proc/avmm_nmi', timeout=400)
         report = m.out('cat /proc/avmm_nmi; rmmod avmm_nmi')
-        found = exits(m).get('Exception or NMI', 0) - before
+        found = avmm.user_stats(m)['exits'].get('Exception or NMI', 0) - before
         u.run('kill $(cat /tmp/spin)')
         assert report.endswith('verdict ok'), report
         assert found >= 100, (found, report)

@@ -27,6 +27,12 @@ def stats(m, seconds=None):
     return {c['cpu']: c['exits'] for c in found['cpus']}
 
 
+def user_stats(m, seconds=None):
+    """What is counted of the user partition: exits by reason, counters, time_user, …; likewise."""
+    interval = f'--interval {seconds}' if seconds else ''
+    return json.loads(m.run(f'avmmctl stats --json {interval}', timeout=60 + 30 * (seconds or 0)).output)['user']
+
+
 def counter(m, name):
     found = json.loads(m.run('avmmctl stats --json').output)
     return sum(c['counters'].get(name, 0) for c in found['cpus'])

@@ -6,7 +6,6 @@ What is tested is in that checkpoint, so its name is a hash of the module, the t
 """
 
 import base64
-import json
 import lzma
 import os
 import re
@@ -250,8 +249,7 @@ class User(Shell):
 
     def times(self, seconds):
         """What passed within SECONDS of the service's time: {user, service, idle, monitor, all} in ticks."""
-        found = self.machine.run(f'avmmctl stats --json --interval {seconds}', timeout=60 + 30 * seconds)
-        user = json.loads(found.output)['user']
+        user = avmm.user_stats(self.machine, seconds)
         times = {k: user[f'time_{k}'] for k in ('user', 'service', 'idle', 'monitor')}
         return {**times, 'all': sum(times.values())}
 

@@ -43,13 +43,25 @@ s64 apicv_create(void)
 	return ept_map(&user.ept, LAPIC_DEFAULT_BASE, monitor_phys(user.apic_access), AVMM_PAGE_SIZE, EPT_RW, MTRR_UC);
 }
 
+/* What is in service the CPU knows by itself, but for what the model has done there. */
+static void tell_vectors(struct user_vcpu *u)
+{
+	int irr = lapic_highest_irr(&u->lapic), isr;
+
+	if (u->lapic.irr_words != LAPIC_TELL_ALL) {
+		user_set_requested(irr < 0 ? 0 : (u32)irr);
+		return;
+	}
+	isr = lapic_highest_isr(&u->lapic);
+	user_set_interrupt_status(irr < 0 ? 0 : (u32)irr, isr < 0 ? 0 : (u32)isr);
+}
+
 static void tell(struct user_vcpu *u)
 {
-	int irr = lapic_highest_irr(&u->lapic), isr = lapic_highest_isr(&u->lapic);
 	u64 map[4];
 	u32 i;
 
-	user_set_interrupt_status(irr < 0 ? 0 : (u32)irr, isr < 0 ? 0 : (u32)isr);
+	tell_vectors(u);
 	lapic_eoi_exits(&u->lapic, map);
 	for (i = 0; i < 4; i++) {
 		if (map[i] != u->eoi_exits[i])

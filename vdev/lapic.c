@@ -457,7 +457,7 @@ static void eoi(struct lapic *lapic)
 		return;
 	lapic->isr_words = clear_vector(lapic, LAPIC_ISR, lapic->isr_words, vector);
 	if (lapic->features & LAPIC_HAS_HARDWARE)
-		lapic->irr_words = 0xff;	/* SVI is another now */
+		lapic->irr_words = LAPIC_TELL_ALL;
 	if (is_level(lapic, vector) || is_watched(lapic, vector) || lapic->timer.backlog)
 		lapic_eoi_exit(lapic, (u8)vector);
 }
@@ -1008,7 +1008,7 @@ static void power_up(struct lapic *lapic)
 	lapic->esr = 0;
 	lapic->error_raised = 0;
 	lapic->lint &= 3;
-	lapic->irr_words = lapic->isr_words = lapic->features & LAPIC_HAS_HARDWARE ? 0xff : 0;
+	lapic->irr_words = lapic->isr_words = lapic->features & LAPIC_HAS_HARDWARE ? LAPIC_TELL_ALL : 0;
 }
 
 /* ID and logical ID as the mode wants them, 11.12.5 and 11.12.10.2. */

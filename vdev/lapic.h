@@ -92,12 +92,14 @@ struct lapic_timer {
 	u8 shift;		/* divider, as a power of two */
 };
 
+#define LAPIC_TELL_ALL	0xffu		/* irr_words: all of IRR, and with hardware that it does not know ISR either */
+
 struct lapic {
 	struct lapic_posted posted;	/* written by any CPU */
 	u64 soft[4];			/* the same for vectors that only software may take */
 	u64 watch[4];			/* edge-triggered vectors whose EOI somebody waits for */
 	u8 soft_on;
-	u8 irr_words;			/* words of IRR that may have a bit set; with hardware, that it has not been told of */
+	u8 irr_words;			/* words of IRR that may have a bit set; with hardware, that it does not know of */
 	u8 isr_words;			/* likewise of ISR; with hardware, all */
 
 	u32 features;			/* LAPIC_HAS_* */

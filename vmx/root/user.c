@@ -333,6 +333,11 @@ void user_set_interrupt_status(u32 rvi, u32 svi)
 	vmwrite(VMCS_GUEST_INTR_STATUS, svi << 8 | rvi);
 }
 
+void user_set_requested(u32 rvi)
+{
+	vmwrite(VMCS_GUEST_INTR_STATUS, (vmread(VMCS_GUEST_INTR_STATUS) & ~0xffull) | rvi);
+}
+
 void user_set_eoi_exits(u32 i, u64 map)
 {
 	vmwrite(VMCS_EOI_EXIT + 2 * i, map);

@@ -55,6 +55,7 @@ enum user_apic { USER_APIC_NONE, USER_APIC_XAPIC, USER_APIC_X2APIC };
 void user_set_apic(enum user_apic mode, u64 msr_bitmap);
 /* The highest vectors in IRR and ISR, 0: none. Which vectors' EOI exits: word i of four. */
 void user_set_interrupt_status(u32 rvi, u32 svi);
+void user_set_requested(u32 rvi);
 void user_set_eoi_exits(u32 i, u64 map);
 /* As the CPU itself: one that comes in the handler of another waits for its IRET. */
 bool user_can_take_nmi(void);

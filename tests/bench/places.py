@@ -17,6 +17,7 @@ from lab import avmm, image, paths, payload, user
 # frequency than the emulated one: see lab.emulator.
 CMDLINE = ('console=ttyS0,115200 quiet panic=-1 rdinit=/bench-init mitigations=off norandmaps nokaslr '
            'clearcpuid=erms,rep_good tsc=reliable tsc_early_khz=400000')
+MEMORY = '256M'                                         # of the guests
 VIRTIO_MODULES = ['virtio_blk', 'virtio_pci']
 QEMU = '/usr/bin/qemu-system-x86_64'
 QEMU_FILES = ['/usr/share/seabios/bios-256k.bin', '/usr/share/qemu/kvmvapic.bin', '/usr/share/qemu/linuxboot_dma.bin']
@@ -96,7 +97,7 @@ class Kvm(UserPartition):
                 f'-display none -monitor none -no-reboot -L /qemu {drives} '
                 f"-kernel {kernel} -initrd /root/initrd -append '{CMDLINE}' -serial stdio")
 
-    def start(self, kernel='/root/vmlinuz', memory='256M', **_):
+    def start(self, kernel='/root/vmlinuz', memory=MEMORY, **_):
         self.machine.write_file('/root/kvm.sh', f'echo $$ >{user.PID}\nexec {self.command(kernel, memory)} <>{user.IN} '
                                                 f'>>{user.OUT} 2>/tmp/qemu.err\n')
         self.machine.run(f'rm -f {user.IN} {user.PID}; mkfifo {user.IN}; : >{user.OUT}; setsid sh /root/kvm.sh &\n'

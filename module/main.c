@@ -26,6 +26,7 @@
 #include <avmm/x86.h>
 #include "module.h"
 #include "device.h"
+#include "legacy.h"
 #include "partition.h"
 
 #define CPUID_7_ECX_SHSTK	(1u << 7)
@@ -437,6 +438,9 @@ static int __init avmm_init(void)
 	err = avmm_device_init();
 	if (err)
 		goto no_device;
+	err = avmm_legacy_init();
+	if (err)
+		goto no_legacy;
 	err = avmm_chardev_init();
 	if (err)
 		goto no_chardev;
@@ -446,6 +450,8 @@ static int __init avmm_init(void)
 	return 0;
 
 no_chardev:
+	avmm_legacy_exit();
+no_legacy:
 	avmm_device_exit();
 no_device:
 	stop();
@@ -470,6 +476,7 @@ static void __exit avmm_exit(void)
 	unregister_pm_notifier(&suspend_notifier);
 	unregister_reboot_notifier(&reboot_notifier);
 	avmm_chardev_exit();
+	avmm_legacy_exit();
 	avmm_device_exit();
 	stop();
 	avmm_cpus_exit();

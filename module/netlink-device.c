@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The direct-access devices' commands of the netlink family. What may be assigned is decided in device.c. No state. */
 #include "device.h"
+#include "legacy.h"
 #include "module.h"
 #include "netlink.h"
 #include "partition.h"
@@ -41,16 +42,36 @@ static int put_entry(struct sk_buff *skb, struct netlink_callback *cb, const str
 	return 0;
 }
 
+/* PCI devices first, then those that are not. */
+static bool get_info(unsigned long number, struct avmm_device_info *info)
+{
+	return number < AVMM_MAX_DEVICES ? avmm_device_info(number, info) : avmm_legacy_info(number - AVMM_MAX_DEVICES, info);
+}
+
 /* cb->args[0]: the next number. */
 int avmm_dump_devices(struct sk_buff *skb, struct netlink_callback *cb)
 {
 	struct avmm_device_info info;
 	unsigned long *next = (unsigned long *)cb->ctx;
 
-	for (; *next < AVMM_MAX_DEVICES; ++*next)
-		if (avmm_device_info(*next, &info) && put_entry(skb, cb, &info))
+	for (; *next < AVMM_MAX_DEVICES + AVMM_LEGACIES; ++*next)
+		if (get_info(*next, &info) && put_entry(skb, cb, &info))
 			return skb->len ? skb->len : -EMSGSIZE;
 	return skb->len;
+}
+
+static int assign(const char *address, u32 dma, struct avmm_refusal *why)
+{
+	int legacy = avmm_legacy_find(address);
+
+	return legacy < 0 ? avmm_device_assign(address, dma, why) : avmm_legacy_assign(legacy, why);
+}
+
+static int release(const char *address, struct avmm_refusal *why)
+{
+	int legacy = avmm_legacy_find(address);
+
+	return legacy < 0 ? avmm_device_release(address, why) : avmm_legacy_release(legacy, why);
 }
 
 int avmm_do_assign(struct sk_buff *request, struct genl_info *info)
@@ -60,8 +81,7 @@ int avmm_do_assign(struct sk_buff *request, struct genl_info *info)
 
 	if (!address || (dma && nla_get_u32(dma) > AVMM_DMA_TRUSTED))
 		return avmm_answer(info, avmm_refuse(why, -EINVAL, "which device?"), why);
-	return avmm_answer(info, avmm_device_assign(nla_data(address), dma ? nla_get_u32(dma) : AVMM_DMA_NONE, why),
-			   why);
+	return avmm_answer(info, assign(nla_data(address), dma ? nla_get_u32(dma) : AVMM_DMA_NONE, why), why);
 }
 
 int avmm_do_release(struct sk_buff *request, struct genl_info *info)
@@ -71,5 +91,5 @@ int avmm_do_release(struct sk_buff *request, struct genl_info *info)
 
 	if (!address)
 		return avmm_answer(info, avmm_refuse(why, -EINVAL, "which device?"), why);
-	return avmm_answer(info, avmm_device_release(nla_data(address), why), why);
+	return avmm_answer(info, release(nla_data(address), why), why);
 }

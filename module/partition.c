@@ -23,6 +23,7 @@
 #include <avmm/hypercall.h>
 #include "module.h"
 #include "device.h"
+#include "legacy.h"
 #include "partition.h"
 
 #define WHOLE		1000u	/* shares and caps are permille */
@@ -357,6 +358,12 @@ static void tell_off(void)
 	tell(AVMM_EVENT_PARTITION_OFF, last_reason < ARRAY_SIZE(names) ? names[last_reason] : "off");
 }
 
+static void halt_devices(void)
+{
+	avmm_device_halt();
+	avmm_legacy_halt();
+}
+
 /* Tells what changed in the monitor since the last look. */
 static void look(void)
 {
@@ -369,7 +376,7 @@ static void look(void)
 	wanted = READ_ONCE(page->resets_wanted);
 	if (state == AVMM_PARTITION_OFF && seen_state != state) {
 		last_reason = READ_ONCE(page->reason);
-		avmm_device_halt();
+		halt_devices();
 		tell_off();
 	} else if (state == AVMM_PARTITION_PAUSED && seen_state == AVMM_PARTITION_RUNNING) {
 		tell(AVMM_EVENT_PARTITION_PAUSED, "paused by the monitor");
@@ -393,7 +400,7 @@ static int leave_monitor(struct avmm_refusal *why)
 
 	if (life != LIVE)
 		return 0;
-	avmm_device_halt();
+	halt_devices();
 	err = avmm_hypercall(AVMM_HC_PARTITION_DESTROY, 0, 0, 0);
 	if (err && err != -ENOENT) {
 		pr_avmm(KERN_ERR, "the monitor keeps the user partition (%d): its memory stays taken\n", err);
@@ -435,6 +442,9 @@ static bool devices_assigned(void)
 
 	for (i = 0; i < AVMM_MAX_DEVICES; i++)
 		if (avmm_device_info(i, &info))
+			return true;
+	for (i = 0; i < AVMM_LEGACIES; i++)
+		if (avmm_legacy_info(i, &info))
 			return true;
 	return false;
 }
@@ -482,13 +492,14 @@ static int start(const struct avmm_partition_entry *entry, struct avmm_refusal *
 		err = refuse_start(why, err, "memory");
 		goto out;
 	}
-	err = avmm_device_attach(buffer, why);
+	err = avmm_device_attach(buffer, why) ?: avmm_legacy_attach(why);
 	if (err) {
 		leave_monitor(&(struct avmm_refusal){ });
 		goto out;
 	}
 	seen_resets = READ_ONCE(page->resets_wanted);
 	seen_state = AVMM_PARTITION_RUNNING;
+	avmm_legacy_go();
 	err = avmm_hypercall(AVMM_HC_PARTITION_START, 0, 0, 0);
 	if (err)
 		err = refuse_start(why, err, "start");

@@ -21,6 +21,7 @@
 #include <vmx/root/user.h>
 #include "core.h"
 #include "direct.h"
+#include "legacy.h"
 #include "partition.h"
 
 #define ENOENT		2
@@ -92,15 +93,19 @@ u64 direct_io_bitmap(void)
 	return io_bitmap ? monitor_phys(io_bitmap) : 0;
 }
 
-static void fill_io_bitmap(void)
+bool direct_need_io_bitmap(void)
 {
 	u32 i;
 
-	for (i = 0; i < IO_PAGES * AVMM_PAGE_SIZE; i++)
+	if (io_bitmap)
+		return true;
+	io_bitmap = pool_pages(IO_PAGES);
+	for (i = 0; io_bitmap && i < IO_PAGES * AVMM_PAGE_SIZE; i++)
 		((volatile u8 *)io_bitmap)[i] = 0xff;
+	return io_bitmap;
 }
 
-static void pass_ports(u64 first, u64 count, bool pass)
+void direct_pass_ports(u64 first, u64 count, bool pass)
 {
 	for (; count; first++, count--) {
 		if (pass)
@@ -119,7 +124,7 @@ static void unmap(struct slot *s, unsigned int i)
 		return;
 	if (s->direct.device.bar[i].flags & AVMM_BAR_IO) {
 		bus_unmap(&user.platform.ports, &bar->row, 1, bar);
-		pass_ports(bar->place, size, false);
+		direct_pass_ports(bar->place, size, false);
 	} else {
 		/* cannot fail: this range was mapped */
 		ept_unmap(&user.ept, bar->place, size);
@@ -143,7 +148,7 @@ static bool map(struct slot *s, unsigned int i, u64 place)
 	} else {
 		if (!bus_map(&user.platform.ports, place, &bar->row, 1, bar))
 			return false;
-		pass_ports(place, size, place == real->base);
+		direct_pass_ports(place, size, place == real->base);
 	}
 	bar->place = place;
 	return true;
@@ -159,6 +164,7 @@ static u32 reserved_memory(struct bars_range *range)
 	range[n++] = (struct bars_range){ window, window ? partition_window_end() - window : 0 };
 	range[n++] = (struct bars_range){ FIXED_BASE, FOUR_GIB - FIXED_BASE };
 	range[n++] = (struct bars_range){ apic, apic ? AVMM_PAGE_SIZE : 0 };
+	range[n++] = legacy_frame_buffer();
 	return n;
 }
 
@@ -195,7 +201,7 @@ static void describe(struct bars_bar *bars)
 static void plan(void)
 {
 	static struct bars_bar bars[BARS];
-	static struct bars_range memory[5], ports[1 + BUS_SLOTS];
+	static struct bars_range memory[6], ports[1 + BUS_SLOTS];
 	struct bars_space space = { .memory = memory, .ports = ports, .memory_end = 1ull << EPT_GPA_BITS };
 	u32 n, i;
 
@@ -267,12 +273,12 @@ static void written(struct pci *pci, void *ctx, unsigned int offset, unsigned in
 	}
 }
 
-static bool is_monitors(const struct avmm_device_bar *bar)
+bool direct_is_monitors(u64 base, u64 size)
 {
 	u32 i;
 
 	for (i = 0; i < machine.nblocks; i++)
-		if (bars_overlap(bar->base, bar->size, machine.block[i], AVMM_BLOCK_SIZE))
+		if (bars_overlap(base, size, machine.block[i], AVMM_BLOCK_SIZE))
 			return true;
 	return false;
 }
@@ -303,7 +309,7 @@ static s64 lend(struct slot *s)
 		};
 		if (!real->size || real->flags & AVMM_BAR_IO)
 			continue;
-		if (is_monitors(real) || real->base >> machine.phys_bits)
+		if (direct_is_monitors(real->base, real->size) || real->base >> machine.phys_bits)
 			return -EINVAL;
 		bar->lent = service_lend(real->base, direct_bar_size(&s->direct, i));
 		if (!bar->lent)
@@ -323,12 +329,8 @@ s64 direct_add(u64 device_phys)
 	if (nslots == AVMM_MAX_DEVICES || device_phys % AVMM_PAGE_SIZE || device_phys >> machine.phys_bits ||
 	    monitor_virt(device_phys))
 		return -EINVAL;
-	if (!io_bitmap) {
-		io_bitmap = pool_pages(IO_PAGES);
-		if (!io_bitmap)
-			return -ENOMEM;
-		fill_io_bitmap();
-	}
+	if (!direct_need_io_bitmap())
+		return -ENOMEM;
 	vdev_clear(s, sizeof(*s));
 	if (!direct_init(&s->direct, window_map(device_phys)))
 		return -EINVAL;
@@ -351,6 +353,7 @@ void direct_reset(void)
 {
 	nslots = 0;
 	io_bitmap = NULL;
+	legacy_reset();
 }
 
 void direct_start(struct partition *p)
@@ -373,33 +376,49 @@ void direct_stop(void)
 
 	for (i = 0; i < nslots; i++)
 		take_back(&slots[i]);
+	legacy_stop();
 	direct_reset();
 }
 
-/* NULL: the partition does not run with this device. */
 static struct slot *find(u64 number)
 {
 	u32 i;
 
-	if (user.state != AVMM_PARTITION_RUNNING && user.state != AVMM_PARTITION_PAUSED)
-		return NULL;
 	for (i = 0; i < nslots; i++)
 		if (slots[i].direct.device.number == number)
 			return &slots[i];
 	return NULL;
 }
 
-s64 direct_interrupt(u64 number)
+static bool runs(void)
+{
+	return user.state == AVMM_PARTITION_RUNNING || user.state == AVMM_PARTITION_PAUSED;
+}
+
+/* Under the platform's lock. */
+static bool raise(u64 number)
 {
 	struct slot *s = find(number);
 
 	if (!s)
-		return -ENOENT;
-	platform_lock(&user.platform);
+		return legacy_edge(number);
 	s->pending = true;
 	s->bar[0].counts->raised++;
 	set_line(s);
+	return true;
+}
+
+s64 direct_interrupt(u64 number)
+{
+	bool known;
+
+	if (!runs())
+		return -ENOENT;
+	platform_lock(&user.platform);
+	known = raise(number);
 	platform_unlock(&user.platform);
+	if (!known)
+		return -EINVAL;
 	if (user.state == AVMM_PARTITION_RUNNING)
 		partition_wake();
 	return 0;
@@ -411,8 +430,10 @@ s64 direct_mastering(u64 number, bool masters)
 	bool all = true;
 	u32 i;
 
-	if (!s)
+	if (!runs())
 		return -ENOENT;
+	if (!s)
+		return -EINVAL;
 	s->masters = masters;
 	for (i = 0; i < nslots; i++)
 		all &= slots[i].masters == slots[i].master;

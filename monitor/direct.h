@@ -19,6 +19,11 @@ void direct_stop(void);
 
 /* Two pages for the VMCS, physical; 0: every port exits. */
 u64 direct_io_bitmap(void);
+bool direct_need_io_bitmap(void);	/* before direct_pass_ports(); false: there is no memory for it */
+void direct_pass_ports(u64 first, u64 count, bool pass);
+
+/* Is any of that physical memory the monitor's? */
+bool direct_is_monitors(u64 base, u64 size);
 
 /* The guest has finished an interrupt of this IRQ. */
 void direct_irq_done(struct partition *p, u32 irq);

@@ -6,6 +6,7 @@
 #include <vmx/root/upcalls.h>
 #include "core.h"
 #include "direct.h"
+#include "legacy.h"
 #include "partition.h"
 
 #define EINVAL 22
@@ -48,6 +49,8 @@ static s64 partition_call(struct vcpu *v)
 		return direct_interrupt(b);
 	case AVMM_HC_DEVICE_MASTER:
 		return direct_mastering(b, c);
+	case AVMM_HC_PARTITION_LEGACY:
+		return legacy_add(b, c, d);
 	case AVMM_HC_PARTITION_LOOK:
 		return partition_look(v->cpu);
 	case AVMM_HC_PARTITION_TIMES:
@@ -75,7 +78,7 @@ bool core_hypercall(struct vcpu *v)
 
 	switch (v->gpr[RAX]) {
 	case AVMM_HC_PARTITION_CREATE ... AVMM_HC_PARTITION_TIMES:
-	case AVMM_HC_PARTITION_DEVICE ... AVMM_HC_DEVICE_MASTER:
+	case AVMM_HC_PARTITION_DEVICE ... AVMM_HC_PARTITION_LEGACY:
 		/* RIP first: the switch below may load another VMCS */
 		vmx_skip_instruction();
 		shared_call(v);

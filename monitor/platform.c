@@ -6,6 +6,7 @@
 #include <vmx/root/insn.h>
 #include <vmx/root/upcalls.h>
 #include "direct.h"
+#include "legacy.h"
 #include "partition.h"
 
 #define PORT_UART	0x3f8
@@ -296,9 +297,10 @@ void platform_init(struct partition *p, u64 now, u32 tsc_khz, u32 phys_bits)
 	bus_map(&b->ports, 0, pit_rows, PIT_ROWS, &b->pit);
 	bus_map(&b->ports, 0, rtc_rows, RTC_ROWS, &b->rtc);
 	bus_map(&b->ports, 0, pm_port_rows, PM_PORT_ROWS, &b->pm);
-	if (firmware)
+	legacy_start(p, &irq, reset);
+	if (firmware && !legacy_has(AVMM_LEGACY_I8042))
 		bus_map(&b->ports, 0, i8042_rows, I8042_ROWS, &b->i8042);
-	else
+	else if (!legacy_has(AVMM_LEGACY_I8042))
 		bus_map(&b->ports, 0, pm_keyboard_rows, PM_KEYBOARD_ROWS, &b->pm);
 	bus_map(&b->ports, 0, pci_rows, PCI_ROWS, &b->pci);
 	bus_map(&b->ports, PORT_UART, uart_rows, UART_ROWS, &b->uart);

@@ -13,6 +13,7 @@
 #include <vmx/vmcs.h>
 #include "core.h"
 #include "direct.h"
+#include "legacy.h"
 #include "partition.h"
 
 #define EPT_CAP_1G		(1ul << 17)
@@ -155,6 +156,12 @@ void service_return(u64 base, u64 size)
 	unlock();
 }
 
+/* A crash kernel's console does not know that the VGA is lent. The tables are there, since its range is lent by pages. */
+static void vga_access(u64 gpa)
+{
+	ept_map(&service.ept, gpa & ~(AVMM_PAGE_SIZE - 1), service.scratch, AVMM_PAGE_SIZE, EPT_RWX, MTRR_WB);
+}
+
 void core_ept_violation(struct vcpu *v, u64 gpa, u64 qualification)
 {
 	int err = 0;
@@ -167,6 +174,8 @@ void core_ept_violation(struct vcpu *v, u64 gpa, u64 qualification)
 	lock();
 	if (monitor_virt(gpa))
 		stray_access(v, gpa);
+	else if (legacy_is_vga(gpa))
+		vga_access(gpa);
 	else
 		err = ept_identity_late(&service.ept, gpa);
 	unlock();

@@ -385,21 +385,42 @@ bool config_dma(const char *text, u32 *dma)
 	return *dma == AVMM_DMA_OFF || !strcmp(text, "trusted");
 }
 
+bool config_legacy(const char *text)
+{
+	return !strcmp(text, "i8042") || !strcmp(text, "vga");
+}
+
+/* Which device a section is about: by one of three keys. */
+static bool name_device(struct config *config, struct config_device *device, const char *name, const char *value, int line)
+{
+	bool pci = !strcmp(name, "pci"), vga = !strcmp(name, "vga");
+
+	if (pci)
+		return config_address(value, device->address) ||
+		       refuse(config, line, "pci = %.160s: an address is expected, as in 0000:00:04.0", value);
+	if (strcmp(value, vga ? "yes" : "i8042"))
+		return refuse(config, line, "%s = %.160s: only %s is known", name, value, vga ? "yes" : "i8042");
+	snprintf(device->address, sizeof(device->address), "%s", vga ? "vga" : "i8042");
+	return true;
+}
+
 static bool device_key(struct config *config, int n, const char *name, const char *value, int line)
 {
 	struct config_device *device = &config->device[n];
-	int *from = !strcmp(name, "pci") ? &device->from_pci : !strcmp(name, "dma") ? &device->from_dma : NULL;
+	bool dma = !strcmp(name, "dma");
+	int *from = dma ? &device->from_dma : &device->from_device;
 
-	if (!from)
+	if (!dma && strcmp(name, "pci") && strcmp(name, "isa") && strcmp(name, "vga"))
 		return refuse(config, line, "unknown key `%s` in section [device%d]", name, n);
-	if (*from)
+	if (*from && (dma || !strcmp(name, "pci")))
 		return refuse(config, line, "`%s` stands in line %d already", name, *from);
+	if (*from)
+		return refuse(config, line, "`%s`: the device of this section stands in line %d already", name, *from);
 	*from = line;
-	if (from == &device->from_dma)
+	if (dma)
 		return config_dma(value, &device->dma) ||
 		       refuse(config, line, "dma = %.160s: off or trusted", value);
-	return config_address(value, device->pci) ||
-	       refuse(config, line, "pci = %.160s: an address is expected, as in 0000:00:04.0", value);
+	return name_device(config, device, name, value, line);
 }
 
 static bool finish_devices(struct config *config)
@@ -409,12 +430,13 @@ static bool finish_devices(struct config *config)
 	for (i = 0; i < CONFIG_DEVICES; i++) {
 		const struct config_device *device = &config->device[i];
 
-		if (device->heading && !device->pci[0])
-			return refuse(config, device->heading, "[device%d]: `pci` is missing", i);
+		if (device->heading && !device->address[0])
+			return refuse(config, device->heading, "[device%d]: `pci`, `isa` or `vga` is missing", i);
+		if (device->from_dma && config_legacy(device->address))
+			return refuse(config, device->from_dma, "`dma` is for PCI devices: %s cannot do any", device->address);
 		for (k = 0; k < i && device->heading; k++)
-			if (!strcmp(config->device[k].pci, device->pci))
-				return refuse(config, device->from_pci, "pci = %s: that is device%d already",
-					      device->pci, k);
+			if (!strcmp(config->device[k].address, device->address))
+				return refuse(config, device->from_device, "%s: that is device%d already", device->address, k);
 		if (device->heading && device->dma == AVMM_DMA_TRUSTED && !config->identity)
 			return refuse(config, device->from_dma, "dma = trusted needs memory_mode = identity");
 	}

@@ -39,10 +39,10 @@ enum config_disk_key { DISK_BUS, DISK_BACKING, DISK_CDROM, DISK_READONLY, DISK_O
 
 /* [deviceN] */
 struct config_device {
-	char pci[16];			/* its address; "": there is none */
+	char address[16];		/* "0000:00:04.0", "i8042", "vga"; "": there is none */
 	u32 dma;			/* AVMM_ATTR_DEVICE_DMA */
 	int heading;			/* the line with it */
-	int from_pci, from_dma;		/* lines */
+	int from_device, from_dma;	/* lines */
 };
 
 _Static_assert(CONFIG_KEYS == KEY_DISKS + CONFIG_DISKS * CONFIG_DISK_KEYS, "each disk has each key");
@@ -99,6 +99,9 @@ static inline enum config_key config_disk_key(unsigned int disk, enum config_dis
 
 /* "0000:00:04.0" from that or from "00:04.0". Returns false for anything else. */
 bool config_address(const char *text, char address[16]);
+
+/* A device that is not on the PCI bus. */
+bool config_legacy(const char *text);
 
 /* "off", "trusted": as AVMM_ATTR_DEVICE_DMA. Returns false for anything else. */
 bool config_dma(const char *text, u32 *dma);

@@ -14,12 +14,14 @@
 #include "avmmctl.h"
 #include "config.h"
 #include "device.h"
+#include "legacy.h"
 
 #define DEVICES_MAX	256u		/* of the machine that are listed */
 
-/* A PCI function, as sysfs and the module tell. */
+/* A PCI function, as sysfs and the module tell, or a device that is none. */
 struct entry {
 	char address[16];
+	bool legacy;
 	u32 vendor, device, class;
 	char driver[64];
 	bool assigned;
@@ -28,7 +30,7 @@ struct entry {
 };
 
 struct listing {
-	struct entry entry[DEVICES_MAX];
+	struct entry entry[DEVICES_MAX + AVMM_LEGACIES];
 	u32 count;
 };
 
@@ -64,7 +66,7 @@ int device_assign(struct connection *connection, const char *address, u32 dma, b
 	ret = request(connection, AVMM_CMD_GET_DEVICES, is_assigned, &status);
 	if (ret || (again && status.known))
 		return ret;
-	if (device_in_use(address, words, sizeof(words)))
+	if (!config_legacy(address) && device_in_use(address, words, sizeof(words)))
 		return fail("%s is in use by the service partition: %s", address, words);
 	if (dma == AVMM_DMA_TRUSTED)
 		notice("dma = trusted: by %s the user partition can reach all memory of this machine", address);
@@ -119,6 +121,20 @@ static int by_address(const void *a, const void *b)
 	return strcmp(((const struct entry *)a)->address, ((const struct entry *)b)->address);
 }
 
+static void read_legacy(struct listing *listing)
+{
+	static const char *const names[AVMM_LEGACIES] = { "i8042", "vga" };
+	u32 i;
+
+	for (i = 0; i < AVMM_LEGACIES; i++) {
+		struct entry *entry = &listing->entry[listing->count++];
+
+		*entry = (struct entry){ .legacy = true };
+		snprintf(entry->address, sizeof(entry->address), "%s", names[i]);
+		legacy_driver(names[i], entry->driver, sizeof(entry->driver));
+	}
+}
+
 static int read_machine(struct listing *listing)
 {
 	DIR *dir = opendir(PCI_DEVICES);
@@ -131,6 +147,7 @@ static int read_machine(struct listing *listing)
 			read_entry(&listing->entry[listing->count++], file->d_name);
 	closedir(dir);
 	qsort(listing->entry, listing->count, sizeof(listing->entry[0]), by_address);
+	read_legacy(listing);
 	return EXIT_DONE;
 }
 
@@ -151,21 +168,37 @@ static int on_device(struct nlmsghdr *header, void *opaque)
 
 static const char *const dma_names[] = { "none", "off", "trusted" };
 
-static struct json_object *entry_json(const struct entry *entry)
+static void add_pci_json(struct json_object *object, const struct entry *entry)
 {
-	static const char *const counters[AVMM_DEVICE_COUNTERS] = {
-		"interrupts", "interrupts_done", "bars_refused", "ports_forwarded",
-	};
-	struct json_object *object = json_object_new_object();
-	const struct device_status *status = &entry->status;
-	char id[16], guest[16];
-	u32 i;
+	char id[16];
 
-	json_object_object_add(object, "address", json_object_new_string(entry->address));
 	snprintf(id, sizeof(id), "%04x:%04x", entry->vendor & 0xffff, entry->device & 0xffff);
 	json_object_object_add(object, "id", json_object_new_string(id));
 	snprintf(id, sizeof(id), "%06x", entry->class & 0xffffff);
 	json_object_object_add(object, "class", json_object_new_string(id));
+}
+
+static void add_place_json(struct json_object *object, const struct device_status *status)
+{
+	char guest[16];
+
+	snprintf(guest, sizeof(guest), "00:%02x.%u", status->guest >> 3 & 31, status->guest & 7);
+	json_object_object_add(object, "guest", json_object_new_string(guest));
+	json_object_object_add(object, "dma", json_object_new_string(dma_names[status->dma % 3]));
+}
+
+static struct json_object *entry_json(const struct entry *entry)
+{
+	const char *const counters[AVMM_DEVICE_COUNTERS] = {
+		"interrupts", "interrupts_done", entry->legacy ? "commands_refused" : "bars_refused", "ports_forwarded",
+	};
+	struct json_object *object = json_object_new_object();
+	const struct device_status *status = &entry->status;
+	u32 i;
+
+	json_object_object_add(object, "address", json_object_new_string(entry->address));
+	if (!entry->legacy)
+		add_pci_json(object, entry);
 	json_object_object_add(object, "owner", json_object_new_string(entry->assigned ? "user" : "service"));
 	json_object_object_add(object, "driver",
 			       json_object_new_string(entry->assigned ? status->driver : entry->driver));
@@ -173,10 +206,9 @@ static struct json_object *entry_json(const struct entry *entry)
 		json_object_object_add(object, "use", json_object_new_string(entry->use));
 		return object;
 	}
-	snprintf(guest, sizeof(guest), "00:%02x.%u", status->guest >> 3 & 31, status->guest & 7);
-	json_object_object_add(object, "guest", json_object_new_string(guest));
+	if (!entry->legacy)
+		add_place_json(object, status);
 	json_object_object_add(object, "irq", json_object_new_uint64(status->irq));
-	json_object_object_add(object, "dma", json_object_new_string(dma_names[status->dma % 3]));
 	json_object_object_add(object, "live", json_object_new_boolean(status->live));
 	for (i = 0; i < AVMM_DEVICE_COUNTERS; i++)
 		json_object_object_add(object, counters[i], json_object_new_uint64(status->counters[i]));
@@ -203,9 +235,16 @@ static void show_text(const struct listing *listing)
 		const struct entry *entry = &listing->entry[i];
 		const struct device_status *status = &entry->status;
 
-		printf("%-12s  %04x:%04x  %06x  %-7s  ", entry->address, entry->vendor & 0xffff,
-		       entry->device & 0xffff, entry->class & 0xffffff, entry->assigned ? "user" : "service");
-		if (entry->assigned)
+		printf("%-12s  ", entry->address);
+		if (entry->legacy)
+			printf("%-9s  %-6s  ", "-", "-");
+		else
+			printf("%04x:%04x  %06x  ", entry->vendor & 0xffff, entry->device & 0xffff, entry->class & 0xffffff);
+		printf("%-7s  ", entry->assigned ? "user" : "service");
+		if (entry->assigned && entry->legacy)
+			printf("%" PRIu32 " interrupts raised%s\n", status->counters[AVMM_DEVICE_COUNT_RAISED],
+			       status->live ? ", in use" : "");
+		else if (entry->assigned)
 			printf("there 00:%02x.%u, interrupt %" PRIu32 ", %" PRIu32 " raised%s\n",
 			       status->guest >> 3 & 31, status->guest & 7, status->irq,
 			       status->counters[AVMM_DEVICE_COUNT_RAISED], status->live ? ", in use" : "");
@@ -351,8 +390,12 @@ static int check(const struct command *self, const struct choice *choice, char a
 		return choice->argument ? usage_error(self, "device: what is `%s`?", choice->argument) : EXIT_DONE;
 	if (!strcmp(verb, "window"))
 		return choice->argument ? EXIT_DONE : usage_error(self, "device: how large a window?");
+	if (choice->argument && config_legacy(choice->argument)) {
+		snprintf(address, 16, "%s", choice->argument);
+		return choice->dma ? usage_error(self, "device: --dma is for PCI devices") : EXIT_DONE;
+	}
 	if (!choice->argument || !config_address(choice->argument, address))
-		return usage_error(self, "device: which one? An address is expected, as in 0000:00:04.0");
+		return usage_error(self, "device: which one? An address is expected, as in 0000:00:04.0, or i8042, or vga");
 	return EXIT_DONE;
 }
 

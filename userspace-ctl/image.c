@@ -93,20 +93,42 @@ static u32 phys_bits(void)
 	return __get_cpuid(PHYS_BITS_LEAF, &eax, &ebx, &ecx, &edx) ? eax & 0xff : 36;
 }
 
-static int plan(struct image *image, const struct config *config)
+static int plan_kernel(struct image *image, const struct config *config)
 {
+	const struct image_devices *devices = &image->devices;
+
 	image->request.memory = config->memory;
 	image->request.window = config->window;
 	image->request.image = &image->header;
 	image->request.kernel = image->kernel + image->header.offset;
 	image->request.cmdline = config->text[KEY_CMDLINE] ? config->text[KEY_CMDLINE] : "";
+	image->request.screen = devices->console ? devices->screen : NULL;
 	image->request.acpi = (struct acpi_config){
 		.vcpus = config->cpus, .memory = config->memory, .phys_bits = phys_bits(),
 		.pm_base = AVMM_PM_BASE, .ioapic_id = avmm_ioapic_id(config->cpus),
+		.has = (devices->keyboard ? ACPI_HAS_I8042 : 0) | (devices->vga ? ACPI_HAS_VGA : 0),
 	};
 	if (boot_plan(&image->request, &image->layout))
 		return EXIT_DONE;
 	return fail("%s: %s", config->text[KEY_KERNEL], image->layout.problem);
+}
+
+static int plan_firmware(struct image *image, const struct config *config)
+{
+	const struct image_devices *devices = &image->devices;
+	const struct firmware_machine machine = {
+		.memory = config->memory, .window = config->window, .vcpus = config->cpus, .phys_bits = phys_bits(),
+		.ioapic_id = avmm_ioapic_id(config->cpus), .vga = devices->vga,
+		.pm_base = image->rom.kind == ROM_UEFI ? PM_BASE_UEFI : AVMM_PM_BASE,
+		.video_bios = devices->video_bios, .video_bios_size = devices->video_bios_size,
+	};
+
+	return firmware_files(image->files, &machine) ? EXIT_DONE : fail("the files for the firmware are too large");
+}
+
+int image_plan(struct image *image, const struct config *config)
+{
+	return image->firmware ? plan_firmware(image, config) : plan_kernel(image, config);
 }
 
 static int open_variables(struct image *image, const struct config *config)
@@ -125,10 +147,6 @@ static int open_variables(struct image *image, const struct config *config)
 static int open_firmware(struct image *image, const struct config *config)
 {
 	const char *name = config->text[KEY_FIRMWARE];
-	struct firmware_machine machine = {
-		.memory = config->memory, .window = config->window, .vcpus = config->cpus, .phys_bits = phys_bits(),
-		.ioapic_id = avmm_ioapic_id(config->cpus),
-	};
 	u64 size = 0;
 	int ret = image_read_file(name, "firmware", AVMM_ROM_MAX, &image->firmware, &size);
 
@@ -142,11 +160,10 @@ static int open_firmware(struct image *image, const struct config *config)
 	ret = open_variables(image, config);
 	if (ret)
 		return ret;
-	machine.pm_base = image->rom.kind == ROM_UEFI ? PM_BASE_UEFI : AVMM_PM_BASE;
 	image->files = malloc(sizeof(*image->files));
 	if (!image->files)
 		return fail("out of memory");
-	return firmware_files(image->files, &machine) ? EXIT_DONE : fail("the files for the firmware are too large");
+	return plan_firmware(image, config);
 }
 
 static int open_kernel(struct image *image, const struct config *config)
@@ -157,7 +174,7 @@ static int open_kernel(struct image *image, const struct config *config)
 		image->initrd = open_file(image->initrd_name, &image->request.initrd_size);
 		ret = image->initrd < 0 ? EXIT_REFUSED : EXIT_DONE;
 	}
-	return ret ? ret : plan(image, config);
+	return ret ? ret : plan_kernel(image, config);
 }
 
 int image_open(struct image *image, const struct config *config)
@@ -267,6 +284,8 @@ void image_close(struct image *image)
 	free(image->variables);
 	free(image->files);
 	free(image->kernel);
+	free(image->devices.video_bios);
+	image->devices.video_bios = NULL;
 	image->firmware = NULL;
 	image->variables = NULL;
 	image->files = NULL;

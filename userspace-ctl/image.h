@@ -11,6 +11,15 @@
 #include "firmware/rom.h"
 #include "loader/boot.h"
 
+/* Direct-access devices that the image has to know of. */
+struct image_devices {
+	bool keyboard, vga;
+	bool console;			/* the screen's state at a direct boot is known */
+	u8 screen[BOOT_SCREEN];
+	u8 *video_bios;			/* for firmware; NULL: none */
+	u32 video_bios_size;
+};
+
 struct image {
 	u8 *firmware;			/* the whole file; NULL: direct boot of a kernel */
 	u8 *variables;			/* its own; NULL: none that could be kept */
@@ -23,10 +32,12 @@ struct image {
 	struct bzimage header;
 	struct boot_request request;
 	struct boot_layout layout;
+	struct image_devices devices;
 };
 
 /* Each returns EXIT_DONE, or EXIT_REFUSED after having said why. */
 int image_open(struct image *image, const struct config *config);
+int image_plan(struct image *image, const struct config *config);	/* anew: its devices are others */
 int image_write(const struct image *image);	/* to the partition's memory, which is zero */
 
 void image_close(struct image *image);

@@ -10,6 +10,7 @@
 #include "config.h"
 #include "disk.h"
 #include "device.h"
+#include "legacy.h"
 #include "names.h"
 #include "partition.h"
 #include "supervisor.h"
@@ -109,18 +110,28 @@ static int check_none(struct connection *connection)
 	return ret;
 }
 
-/* Those that are assigned stay so when the partition is gone, until `avmmctl device release`. */
-static int assign_devices(struct start *start)
+static int assign_some(struct start *start, bool legacy)
 {
 	int i, ret = EXIT_DONE;
 
 	for (i = 0; !ret && i < CONFIG_DEVICES; i++) {
 		const struct config_device *device = &start->config.device[i];
 
-		if (device->pci[0])
-			ret = device_assign(&start->control, device->pci, device->dma, true);
+		if (device->address[0] && config_legacy(device->address) == legacy)
+			ret = device_assign(&start->control, device->address, device->dma, true);
 	}
 	return ret;
+}
+
+/*
+ * Those that are assigned stay so when the partition is gone, until `avmmctl device release`. The VGA is before the PCI
+ * device that it is on, whose memory a driver for firmware's frame buffer has.
+ */
+static int assign_devices(struct start *start)
+{
+	int ret = assign_some(start, true);
+
+	return ret ? ret : assign_some(start, false);
 }
 
 static int create(struct start *start)
@@ -131,6 +142,8 @@ static int create(struct start *start)
 	if (ret)
 		return ret;
 	ret = assign_devices(start);
+	if (!ret)
+		ret = legacy_fit(&start->control, &start->config, &image);
 	if (!ret)
 		ret = partition_create(&start->control, &start->config, &image);
 	if (!ret) {

@@ -12,14 +12,14 @@
 
 struct devices {
 	u32 count;
-	struct device_status device[AVMM_MAX_DEVICES];
+	struct device_status device[AVMM_MAX_DEVICES + AVMM_LEGACIES];
 };
 
 static int on_device(struct nlmsghdr *header, void *opaque)
 {
 	struct devices *devices = opaque;
 
-	if (devices->count == AVMM_MAX_DEVICES)
+	if (devices->count == AVMM_MAX_DEVICES + AVMM_LEGACIES)
 		return -EINVAL;
 	return parse_device(header, &devices->device[devices->count++]);
 }

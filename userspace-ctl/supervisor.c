@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include "avmmctl.h"
 #include "disk.h"
+#include "legacy.h"
 #include "names.h"
 #include "partition.h"
 #include "supervisor.h"
@@ -127,7 +128,9 @@ static int reload(struct connection *connection, const struct config *config, st
 	ret = image_open(&image, config);
 	if (ret)
 		return ret;
-	ret = partition_reload(connection);
+	ret = legacy_fit(connection, config, &image);
+	if (!ret)
+		ret = partition_reload(connection);
 	if (!ret)
 		ret = partition_boot(connection, &image);
 	image_close(&image);

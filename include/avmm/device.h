@@ -39,11 +39,22 @@ struct avmm_device {
 	u8 config[AVMM_DEVICE_CONFIG];
 };
 
+/* Devices at the places that every PC has for them: of AVMM_HC_PARTITION_LEGACY. */
+enum avmm_legacy {
+	AVMM_LEGACY_I8042,	/* ports 60h and 64h, lines 1 and 12 */
+	AVMM_LEGACY_VGA,	/* ports 3B0h–3BBh, 3C0h–3DFh, 1CEh–1D0h; A0000h–BFFFFh; a linear frame buffer */
+	AVMM_LEGACIES
+};
+
+/* Of AVMM_HC_DEVICE_INTERRUPT too, behind the devices' numbers: edges, of which none waits for anything. */
+#define AVMM_LINE_KEYBOARD	AVMM_MAX_DEVICES
+#define AVMM_LINE_MOUSE		(AVMM_MAX_DEVICES + 1)
+
 /* Of a device, in struct avmm_partition_page; written by the monitor. Everything counts since the start. */
 struct avmm_device_counts {
 	u32 raised;		/* interrupts that the module relayed */
-	u32 acked;		/* … that the guest has finished: the module lets the line interrupt again */
-	u32 refused;		/* plans in which an enabled BAR lay where it must not, and was not mapped */
+	u32 acked;		/* … that the guest has finished: the module lets the line interrupt again; i8042: read */
+	u32 refused;		/* plans in which an enabled BAR lay where it must not, and was not mapped; i8042: commands */
 	u32 forwarded;		/* port accesses that the monitor did for the guest */
 	u32 master;		/* bus mastering as the guest wants it: 0 or 1; AVMM_HC_DEVICE_MASTER tells that it is so */
 };

@@ -126,6 +126,7 @@ struct avmm_partition_page {
 	u64 yields;			/* times that spinning vCPUs let that of the shared CPU in */
 	u64 flash_changes;		/* two for each write to the flash's content, odd during one */
 	struct avmm_device_counts device[AVMM_MAX_DEVICES];	/* by number */
+	struct avmm_device_counts legacy[AVMM_LEGACIES];
 };
 
 /*

@@ -129,7 +129,7 @@ enum avmm_genl_attr {
 	AVMM_ATTR_DISK_WAITING,		/* u64: milliseconds since the request that is on its way was made */
 	AVMM_ATTR_ROM_SIZE,		/* u64: bytes of firmware, a multiple of 2 MiB; the CPU starts as after RESET */
 	AVMM_ATTR_FW_CFG_SIZE,		/* u64: bytes of fw_cfg's files, as vdev/fw_cfg.h has them */
-	AVMM_ATTR_DEVICE_ADDRESS,	/* string: "0000:00:04.0"; in requests the domain may be missing */
+	AVMM_ATTR_DEVICE_ADDRESS,	/* string: "0000:00:04.0" (in requests without the domain, too), "i8042", "vga" */
 	AVMM_ATTR_DEVICE_DMA,		/* u32: 0 a device that can do DMA is refused, 1 it is kept from it, 2 trusted */
 	AVMM_ATTR_DEVICE_DRIVER,	/* string: the driver that had it, or "" */
 	AVMM_ATTR_DEVICE_IRQ,		/* u32: Linux's interrupt number, 0: none */
@@ -198,7 +198,7 @@ enum avmm_disk_counter {
 enum avmm_device_counter {		/* since START */
 	AVMM_DEVICE_COUNT_RAISED,	/* interrupts of the device */
 	AVMM_DEVICE_COUNT_ACKED,	/* … that the guest has finished */
-	AVMM_DEVICE_COUNT_REFUSED,	/* times that a BAR lay where it must not, and was not mapped */
+	AVMM_DEVICE_COUNT_REFUSED,	/* times that a BAR lay where it must not, and was not mapped; i8042: commands */
 	AVMM_DEVICE_COUNT_FORWARDED,	/* port accesses that the monitor had to do */
 	AVMM_DEVICE_COUNTERS
 };

@@ -26,7 +26,9 @@ static void check_values(const struct config *config)
 	check(config->user && config->service && config->user + config->service == 1000);
 	check(config->cap_user >= 1 && config->cap_user <= 1000);
 	check(config->cap_service >= 1 && config->cap_service <= 1000);
-	check(config->text[KEY_KERNEL] && config->text[KEY_KERNEL][0] == '/');
+	check(!config->text[KEY_KERNEL] != !config->text[KEY_FIRMWARE]);
+	check(!config->text[KEY_KERNEL] || config->text[KEY_KERNEL][0] == '/');
+	check(!config->text[KEY_FIRMWARE] || config->text[KEY_FIRMWARE][0] == '/');
 	check(config->freeze_after <= 86400);
 	for (i = 0; i < CONFIG_DISKS; i++) {
 		const char *backing = config->text[config_disk_key(i, DISK_BACKING)];

@@ -349,6 +349,10 @@ static void check_memory(const struct boot_request *request, const struct boot_l
 	assert_memory_equal(ram + get64(ram, BOOT_RSDP + 24), "XSDT", 4);
 	assert_int_equal(params.e820_entries, boot_e820(request->memory, request->window, params.e820_table));
 	assert_int_equal(params.sentinel, 0);
+	if (request->screen)
+		assert_memory_equal(&params.screen_info, request->screen, BOOT_SCREEN);
+	else
+		assert_int_equal(params.screen_info.orig_video_isVGA, 0);
 	assert_int_equal(get64(ram, BOOT_GDT + 0x10) >> 40, 0x00af9b);
 	assert_int_equal(get64(ram, BOOT_GDT + 0x18) >> 40, 0x00cf93);
 	for (address = 0; address < 4 * GIB; address += 0x1fff37)
@@ -390,6 +394,7 @@ static struct boot_request request_for(const struct bzimage *image, const u8 *fi
 
 static void memory_is_written(void **state)
 {
+	const struct screen_info screen = { .orig_video_isVGA = 1, .orig_video_cols = 80, .orig_video_lines = 25 };
 	struct boot_request request;
 	struct bzimage image;
 	u8 file[FILE_SIZE];
@@ -401,6 +406,8 @@ static void memory_is_written(void **state)
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 		request = request_for(&image, file, sizes[i]);
 		request.initrd_size = 5 * MIB + 17;
+		write_and_check(&request);
+		request.screen = (const u8 *)&screen;
 		write_and_check(&request);
 		request.window = 512 * MIB;
 		if (sizes[i] <= AVMM_PCI_HOLE - request.window)

@@ -67,13 +67,17 @@ static void devices_are_read(void **state)
 	assert_true(finish("[partition]\nmemory=4M\nmemory_mode = identity\nkernel=/dev/null\n"
 			   "[device0]\npci = 00:04.0 ; the card\n"
 			   "[device7]\ndma = trusted\npci = 0001:3a:1f.7\n[device3]\npci=2:3.1\ndma=off\n"));
-	assert_string_equal(config.device[0].pci, "0000:00:04.0");
+	assert_string_equal(config.device[0].address, "0000:00:04.0");
 	assert_int_equal(config.device[0].dma, 0);
-	assert_string_equal(config.device[7].pci, "0001:3a:1f.7");
+	assert_string_equal(config.device[7].address, "0001:3a:1f.7");
 	assert_int_equal(config.device[7].dma, 2);
-	assert_string_equal(config.device[3].pci, "0000:02:03.1");
+	assert_string_equal(config.device[3].address, "0000:02:03.1");
 	assert_int_equal(config.device[3].dma, 1);
-	assert_string_equal(config.device[1].pci, "");
+	assert_string_equal(config.device[1].address, "");
+	assert_true(finish("[partition]\nmemory=4M\nkernel=/dev/null\n[device0]\nisa = i8042\n[device1]\nvga = yes\n"));
+	assert_string_equal(config.device[0].address, "i8042");
+	assert_string_equal(config.device[1].address, "vga");
+	assert_true(config_legacy("vga") && config_legacy("i8042") && !config_legacy("0000:00:04.0"));
 }
 
 static void defaults_hold(void **state)
@@ -137,16 +141,24 @@ static const struct {
 	{ "[]\n", "user.ini:1: unknown section []" },
 	{ "[device8]\n", "user.ini:1: unknown section [device8]" },
 	{ "[device0]\n[device0]\n", "user.ini:2: section [device0] stands in line 1 already" },
-	{ "[device0]\nisa = i8042\n", "user.ini:2: unknown key `isa` in section [device0]" },
+	{ "[device0]\nirq = 4\n", "user.ini:2: unknown key `irq` in section [device0]" },
+	{ "[device0]\nisa = i8043\n", "user.ini:2: isa = i8043: only i8042 is known" },
+	{ "[device0]\nvga = no\n", "user.ini:2: vga = no: only yes is known" },
+	{ "[device0]\nvga = yes\nisa = i8042\n",
+	  "user.ini:3: `isa`: the device of this section stands in line 2 already" },
+	{ "[partition]\nmemory=4M\nkernel=/dev/null\n[device0]\nisa = i8042\ndma = off\n",
+	  "user.ini:6: `dma` is for PCI devices: i8042 cannot do any" },
+	{ "[partition]\nmemory=4M\nkernel=/dev/null\n[device0]\nvga = yes\n[device1]\nvga = yes\n",
+	  "user.ini:7: vga: that is device0 already" },
 	{ "[device0]\npci = 00:20.0\n", "user.ini:2: pci = 00:20.0: an address is expected, as in 0000:00:04.0" },
 	{ "[device0]\npci = 0000:00:04.0 x\n",
 	  "user.ini:2: pci = 0000:00:04.0 x: an address is expected, as in 0000:00:04.0" },
 	{ "[device0]\npci = 00:04.0\npci = 00:05.0\n", "user.ini:3: `pci` stands in line 2 already" },
 	{ "[device0]\ndma = on\n", "user.ini:2: dma = on: off or trusted" },
 	{ "[partition]\nmemory=4M\nkernel=/dev/null\n[device1]\ndma = off\n",
-	  "user.ini:4: [device1]: `pci` is missing" },
+	  "user.ini:4: [device1]: `pci`, `isa` or `vga` is missing" },
 	{ "[partition]\nmemory=4M\nkernel=/dev/null\n[device0]\npci=00:04.0\n[device1]\npci=0000:00:04.0\n",
-	  "user.ini:7: pci = 0000:00:04.0: that is device0 already" },
+	  "user.ini:7: 0000:00:04.0: that is device0 already" },
 	{ "[disk4]\n", "user.ini:1: unknown section [disk4]" },
 	{ "[disk0]\nbus = scsi\n", "user.ini:2: bus = scsi: ide is expected" },
 	{ "[disk1]\nbus = nvme\n", "user.ini:2: bus = nvme: not supported yet, there is ide" },

@@ -18,6 +18,7 @@ static unsigned int invepts;
 #define MONITOR		(32ull << 30)
 #define TABLES		(1ull << 38)
 #define NE2000_PORTS	0xc060u
+#define FRAME_BUFFER	0xd0000000ull
 
 struct machine machine;
 struct partition user;
@@ -89,6 +90,25 @@ void platform_lock_smp(struct platform *b)
 void partition_wake(void)
 {
 	wakes++;
+}
+
+/* test_legacy.c has these */
+void legacy_reset(void)
+{
+}
+
+void legacy_stop(void)
+{
+}
+
+struct bars_range legacy_frame_buffer(void)
+{
+	return (struct bars_range){ FRAME_BUFFER, AVMM_PAGE_SIZE };
+}
+
+bool legacy_edge(u64 number)
+{
+	return number == AVMM_LINE_KEYBOARD;
 }
 
 void core_log(const char *format, ...)
@@ -279,7 +299,8 @@ static void memory_is_mapped_uncached(void **state)
 
 static void memory_of_others_stays(void **state)
 {
-	static const u32 bad[] = { 0, 0x00100000, 0x0ffe0000, 0xfec00000, 0xfee00000, 0xfffe0000, 0x000a0000 };
+	static const u32 bad[] = { 0, 0x00100000, 0x0ffe0000, 0xfec00000, 0xfee00000, 0xfffe0000, 0x000a0000,
+				   FRAME_BUFFER };
 	struct avmm_device device = everything();
 	unsigned int i;
 
@@ -366,7 +387,8 @@ static void an_interrupt_is_relayed_and_finished(void **state)
 	assert_int_equal(add(device), 0);
 	start();
 	pci_config_write(&user.platform.pci, 0x80000860, 3, 1, 11);	/* its PIRQ */
-	assert_int_equal(direct_interrupt(1), -ENOENT);
+	assert_int_equal(direct_interrupt(1), -EINVAL);
+	assert_int_equal(direct_interrupt(AVMM_LINE_MOUSE), -EINVAL);
 	assert_int_equal(direct_interrupt(0), 0);
 	assert_true(line[11]);
 	assert_int_equal(wakes, 1);
@@ -389,6 +411,9 @@ static void an_interrupt_is_relayed_and_finished(void **state)
 	assert_true(line[11]);
 	direct_irq_done(&user, 11);
 	assert_int_equal(page.device[0].acked, 2);
+	wakes = 0;
+	assert_int_equal(direct_interrupt(AVMM_LINE_KEYBOARD), 0);
+	assert_int_equal(wakes, 1);
 }
 
 /* Another controller, with a BAR and DMA. */
@@ -432,7 +457,7 @@ static void the_guest_waits_for_bus_mastering(void **state)
 	/* both are awaited, whoever comes first */
 	set(&second, 0x04, 2, 0x0004);
 	assert_int_equal(page.device[1].master, 1);
-	assert_int_equal(direct_mastering(2, true), -ENOENT);
+	assert_int_equal(direct_mastering(2, true), -EINVAL);
 	assert_int_equal(direct_mastering(1, true), 0);
 	assert_int_equal(user.held, AVMM_HELD_MASTER);
 	assert_int_equal(direct_mastering(0, true), 0);

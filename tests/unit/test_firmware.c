@@ -38,20 +38,26 @@ static bool no_dma_write(void *ctx, u64 gpa, const u8 *from, u32 n)
 	return false;
 }
 
+static void build_for(const struct firmware_machine *machine)
+{
+	const struct fw_cfg_ops ops = { read_blob, no_dma, no_dma_write, NULL };
+
+	assert_true(firmware_files(&files, machine));
+	assert_true(fw_cfg_blob_size(&files) <= sizeof(blob));
+	fw_cfg_write(&files, blob);
+	bus_init(&bus);
+	fw_cfg_init(&model, &ops, &(struct fw_cfg_machine){ .ram = machine->memory, .cpus = (u16)machine->vcpus },
+		    fw_cfg_blob_size(&files));
+	assert_true(bus_map(&bus, FW_CFG_BASE, fw_cfg_rows, FW_CFG_ROWS, &model));
+}
+
 static void build_in(u64 memory, u64 window, u32 vcpus)
 {
 	const struct firmware_machine machine = {
 		.memory = memory, .window = window, .vcpus = vcpus, .phys_bits = 39, .pm_base = 0x600, .ioapic_id = 1,
 	};
-	const struct fw_cfg_ops ops = { read_blob, no_dma, no_dma_write, NULL };
 
-	assert_true(firmware_files(&files, &machine));
-	assert_true(fw_cfg_blob_size(&files) <= sizeof(blob));
-	fw_cfg_write(&files, blob);
-	bus_init(&bus);
-	fw_cfg_init(&model, &ops, &(struct fw_cfg_machine){ .ram = memory, .cpus = (u16)vcpus },
-		    fw_cfg_blob_size(&files));
-	assert_true(bus_map(&bus, FW_CFG_BASE, fw_cfg_rows, FW_CFG_ROWS, &model));
+	build_for(&machine);
 }
 
 static void build(u64 memory, u32 vcpus)
@@ -472,6 +478,39 @@ static void what_is_no_variables(void **state)
 	test_free(store);
 }
 
+static bool has_file(const char *name)
+{
+	u32 i;
+
+	for (i = 0; i < files.count; i++)
+		if (!strcmp(files.file[i].name, name))
+			return true;
+	return false;
+}
+
+/* SeaBIOS's screen is either the VGA, by the BIOS of that, or the serial console. */
+static void a_screen_has_its_bios(void **state)
+{
+	static u8 bios[64 << 10], found[sizeof(bios)];
+	struct firmware_machine machine = { .memory = 1 << 30, .vcpus = 1, .phys_bits = 39, .pm_base = 0x600, .ioapic_id = 1 };
+	u32 i;
+
+	(void)state;
+	build(1 << 30, 1);
+	assert_true(has_file("etc/sercon-port") && !has_file("vgaroms/machine.rom"));
+	for (i = 0; i < sizeof(bios); i++)
+		bios[i] = (u8)(i * 7);
+	machine.vga = true;
+	build_for(&machine);
+	assert_true(has_file("etc/sercon-port") && !has_file("vgaroms/machine.rom"));
+	machine.video_bios = bios;
+	machine.video_bios_size = sizeof(bios);
+	build_for(&machine);
+	assert_false(has_file("etc/sercon-port"));
+	assert_int_equal(load("vgaroms/machine.rom", found, sizeof(found)), sizeof(bios));
+	assert_memory_equal(found, bios, sizeof(bios));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -480,6 +519,7 @@ int main(void)
 		cmocka_unit_test(smbios_says_what_there_is),
 		cmocka_unit_test(old_items_are_empty),
 		cmocka_unit_test(files_have_limits),
+		cmocka_unit_test(a_screen_has_its_bios),
 		cmocka_unit_test(image_ends_at_the_reset_vector),
 		cmocka_unit_test(variables_precede_the_code),
 		cmocka_unit_test(what_is_no_variables),

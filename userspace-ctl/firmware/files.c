@@ -7,7 +7,8 @@
  *	etc/table-loader			where firmware puts them, and what it patches in them then
  *	etc/smbios/…				smbios.c
  *	bootorder				drives in the order of the configuration
- *	etc/sercon-port				SeaBIOS's screen and keyboard are COM1: there is no VGA
+ *	vgaroms/machine.rom			the video BIOS of a direct-access VGA; without one
+ *	etc/sercon-port				SeaBIOS's screen and keyboard are COM1
  *	etc/irq0-override			the timer arrives at pin 2 of the I/O APIC
  */
 #include <string.h>
@@ -121,7 +122,7 @@ static bool add_acpi(struct firmware_files *files, const struct firmware_machine
 	const struct acpi_config config = {
 		.vcpus = machine->vcpus, .memory = machine->memory, .phys_bits = machine->phys_bits,
 		.pm_base = machine->pm_base, .ioapic_id = machine->ioapic_id,
-		.has = ACPI_HAS_I8042 | ACPI_HAS_FW_CFG | ACPI_HAS_SMI_COMMAND,
+		.has = ACPI_HAS_I8042 | ACPI_HAS_FW_CFG | ACPI_HAS_SMI_COMMAND | (machine->vga ? ACPI_HAS_VGA : 0),
 	};
 
 	if (!acpi_build(&tables, &config))
@@ -178,11 +179,19 @@ static bool add_smbios(struct firmware_files *files, const struct firmware_machi
 	       fw_cfg_add(files, "etc/smbios/smbios-tables", smbios.tables, smbios.size);
 }
 
+/* SeaBIOS starts the ROM as it would start that of a card. */
+static bool add_console(struct firmware_files *files, const struct firmware_machine *machine)
+{
+	if (machine->vga && machine->video_bios)
+		return fw_cfg_add(files, "vgaroms/machine.rom", machine->video_bios, machine->video_bios_size);
+	return fw_cfg_add_number(files, "etc/sercon-port", COM1, 2);
+}
+
 bool firmware_files(struct firmware_files *files, const struct firmware_machine *machine)
 {
 	files->count = 0;
 	files->size = 0;
 	return add_e820(files, machine->memory, machine->window) && add_acpi(files, machine) && add_smbios(files, machine) &&
-	       add_boot_order(files) && fw_cfg_add_number(files, "etc/sercon-port", COM1, 2) &&
+	       add_boot_order(files) && add_console(files, machine) &&
 	       fw_cfg_add_number(files, "etc/irq0-override", 1, 1);
 }

@@ -30,6 +30,9 @@ struct firmware_machine {
 	u32 phys_bits;
 	u16 pm_base;		/* where the firmware puts PIIX4's power management block */
 	u8 ioapic_id;
+	bool vga;		/* it has a screen … */
+	const u8 *video_bios;	/* … and a video BIOS; NULL: none */
+	u32 video_bios_size;
 };
 
 /* Each returns false if the files do not fit; then nothing was added. */

@@ -21,6 +21,7 @@ _Static_assert(ACPI_LOW_RAM_END == AVMM_PCI_HOLE, "the DSDT's window begins wher
 _Static_assert(BOOT_ACPI + ACPI_MAX_SIZE <= BOOT_RSDP, "the RSDP lies behind the tables");
 _Static_assert(BOOT_PAGE_TABLES + 6 * PAGE <= BOOT_PARAMS, "boot_params lie behind the page tables");
 _Static_assert(sizeof(struct boot_params) == PAGE, "boot_params fill a page");
+_Static_assert(sizeof(struct screen_info) == BOOT_SCREEN, "boot_params begin with the screen");
 
 static u64 align_up(u64 value, u64 alignment)
 {
@@ -156,6 +157,8 @@ static void write_params(const struct boot_request *request, const struct boot_l
 	struct boot_params params = { .hdr = request->image->header };
 	struct setup_header *header = &params.hdr;
 
+	if (request->screen)
+		memcpy(&params.screen_info, request->screen, BOOT_SCREEN);
 	header->type_of_loader = LOADER_OTHER;
 	header->vid_mode = 0xffff;				/* "normal" */
 	header->code32_start = (u32)layout->kernel;

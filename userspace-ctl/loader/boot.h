@@ -35,6 +35,8 @@
 #define BOOT_WINDOW_LOW		0x200000ull
 #define BOOT_E820_MAX		8
 
+#define BOOT_SCREEN		64u		/* sizeof(struct screen_info), at the beginning of boot_params */
+
 struct boot_request {
 	u64 memory;			/* bytes of RAM of the partition */
 	u64 window;			/* where an identity window begins that is this memory; 0: none */
@@ -42,6 +44,7 @@ struct boot_request {
 	const u8 *kernel;		/* image->size bytes: the file from image->offset on */
 	const char *cmdline;
 	u64 initrd_size;		/* 0: none */
+	const u8 *screen;		/* BOOT_SCREEN bytes; NULL: there is none */
 	struct acpi_config acpi;
 };
 

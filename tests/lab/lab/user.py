@@ -96,6 +96,12 @@ TINY = {
     'halt': bytes.fromhex('faf4ebfd'),
     'triple-fault': bytes.fromhex('0f0b'),              # ud2, and there is no IDT
     'reset': bytes.fromhex('66baf90cb006eeebfe'),       # 6 to port CF9h
+    'reset-kbc': bytes.fromhex('b0fee664ebfe'),         # FEh to port 64h
+    'reset-pulse': bytes.fromhex('b0f0e664ebfe'),       # F0h: all lines of the output port
+    'reset-output': bytes.fromhex('b0d1e664b0fee660ebfe'),  # D1h, and the output port without its lowest bit
+    'reset-92': bytes.fromhex('b001e692ebfe'),
+    # what must not reach the keyboard controller and resets nothing: FFh, A20 closed by DDh and by the output port
+    'no-reset': bytes.fromhex('b0ffe664b0dde664b0d1e664b0dde660faf4ebfd'),
     'power-off': bytes.fromhex('66ba040666b8002066efebfe'),  # S5 to PM1 control
     # output without end, as fast as the line takes it; characters have five bits after a reset, so that 'A' is 1
     'flood': bytes.fromhex('66bafd03eca82074fb66baf803b041eeebee'),

@@ -32,7 +32,8 @@ static void turn_up(int fd, const struct snd_ctl_elem_id *id)
 	struct snd_ctl_elem_value value = { .id = *id };
 	unsigned int i;
 
-	if (!strstr((const char *)id->name, "Playback") || ioctl(fd, SNDRV_CTL_IOCTL_ELEM_INFO, &info))
+	if (!strstr((const char *)id->name, "Playback") || ioctl(fd, SNDRV_CTL_IOCTL_ELEM_INFO, &info) ||
+	    !(info.access & SNDRV_CTL_ELEM_ACCESS_WRITE))
 		return;
 	for (i = 0; i < info.count; i++) {
 		if (info.type == SNDRV_CTL_ELEM_TYPE_BOOLEAN)

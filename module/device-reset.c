@@ -39,10 +39,6 @@
 #define XHCI_HALT_US	16000
 #define XHCI_RESET_US	1000000
 
-/* Ensoniq AudioPCI */
-#define ES1370_CONTROL	0x00
-#define ES1370_SERIAL	0x20
-
 static int reset_e1000(struct pci_dev *pdev)
 {
 	void __iomem *registers = pci_iomap(pdev, 0, E1000_SIZE);
@@ -87,15 +83,6 @@ static int reset_xhci(struct pci_dev *pdev)
 	return err;
 }
 
-static int reset_es1370(struct pci_dev *pdev)
-{
-	unsigned long ports = pci_resource_start(pdev, 0);
-
-	outl(0, ports + ES1370_SERIAL);
-	outl(0, ports + ES1370_CONTROL);
-	return 0;
-}
-
 static const struct way {
 	struct pci_device_id id;
 	unsigned int bar;
@@ -105,7 +92,6 @@ static const struct way {
 } ways[] = {
 	{ { PCI_DEVICE(PCI_VENDOR_ID_INTEL, 0x100e) }, 0, IORESOURCE_MEM, E1000_SIZE, reset_e1000 },	/* 82540EM */
 	{ { PCI_DEVICE(PCI_VENDOR_ID_INTEL, 0x100f) }, 0, IORESOURCE_MEM, E1000_SIZE, reset_e1000 },	/* 82545EM */
-	{ { PCI_DEVICE(PCI_VENDOR_ID_ENSONIQ, 0x5000) }, 0, IORESOURCE_IO, ES1370_SERIAL + 4, reset_es1370 },
 	{ { PCI_DEVICE_CLASS(CLASS_UHCI, EVERYTHING) }, 4, IORESOURCE_IO, UHCI_INTERRUPTS + 2, reset_uhci },
 	{ { PCI_DEVICE_CLASS(CLASS_XHCI, EVERYTHING) }, 0, IORESOURCE_MEM, PAGE_SIZE, reset_xhci },
 };

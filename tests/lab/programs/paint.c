@@ -22,6 +22,8 @@
 
 #define VBE_INDEX	0x1ce
 #define VBE_DATA	0x1cf
+#define VBE_ENABLE	4
+#define VBE_DAC_8	0x20
 #define VBE_LFB		0xe0000000
 #define DAC_INDEX	0x3c8
 #define DAC_DATA	0x3c9
@@ -79,53 +81,55 @@ static volatile u8 *map(const char *file, off_t at, size_t size)
 	return p;
 }
 
-static struct surface open_fb(void)
-{
-	static u16 red[256], green[256], blue[256];
-	struct fb_cmap map_256 = { .len = 256, .red = red, .green = green, .blue = blue };
-	struct fb_var_screeninfo var;
-	struct fb_fix_screeninfo fix;
-	int fd = open("/dev/fb0", O_RDWR);
-	u32 i;
-
-	for (i = 0; i < 256; i++) {
-		red[i] = (u16)scaled(red_of(i), 7, 16);
-		green[i] = (u16)scaled(green_of(i), 7, 16);
-		blue[i] = (u16)scaled(blue_of(i), 3, 16);
-	}
-	if (fd < 0 || ioctl(fd, FBIOGET_VSCREENINFO, &var) || ioctl(fd, FBIOGET_FSCREENINFO, &fix) ||
-	    ioctl(fd, FBIOPUTCMAP, &map_256))
-		die("/dev/fb0");
-	close(fd);
-	printf("%ux%u, %u bits\n", var.xres, var.yres, var.bits_per_pixel);
-	if (var.bits_per_pixel != 8)
-		exit(1);
-	return (struct surface){ map("/dev/fb0", 0, fix.line_length * var.yres), var.xres, var.yres, fix.line_length };
-}
-
 static void vbe(u16 index, u16 value)
 {
 	outw(index, VBE_INDEX);
 	outw(value, VBE_DATA);
 }
 
-static struct surface open_vbe(void)
+/* By its ports: some versions of vesafb cannot change it. Firmware may have made it one of 8 bits. */
+static void set_palette(void)
 {
-	u32 i;
+	u32 i, bits;
 
 	if (iopl(3))
 		die("iopl");
-	vbe(4, 0);
+	outw(VBE_ENABLE, VBE_INDEX);
+	bits = inw(VBE_DATA) & VBE_DAC_8 ? 8 : 6;
+	outb(0, DAC_INDEX);
+	for (i = 0; i < 256; i++) {
+		outb((u8)scaled(red_of(i), 7, bits), DAC_DATA);
+		outb((u8)scaled(green_of(i), 7, bits), DAC_DATA);
+		outb((u8)scaled(blue_of(i), 3, bits), DAC_DATA);
+	}
+}
+
+static struct surface open_fb(void)
+{
+	struct fb_var_screeninfo var;
+	struct fb_fix_screeninfo fix;
+	int fd = open("/dev/fb0", O_RDWR);
+
+	if (fd < 0 || ioctl(fd, FBIOGET_VSCREENINFO, &var) || ioctl(fd, FBIOGET_FSCREENINFO, &fix))
+		die("/dev/fb0");
+	close(fd);
+	printf("%ux%u, %u bits\n", var.xres, var.yres, var.bits_per_pixel);
+	if (var.bits_per_pixel != 8)
+		exit(1);
+	set_palette();
+	return (struct surface){ map("/dev/fb0", 0, fix.line_length * var.yres), var.xres, var.yres, fix.line_length };
+}
+
+static struct surface open_vbe(void)
+{
+	if (iopl(3))
+		die("iopl");
+	vbe(VBE_ENABLE, 0);
 	vbe(1, 640);
 	vbe(2, 480);
 	vbe(3, 8);
-	vbe(4, 0x41);		/* enabled, linear */
-	outb(0, DAC_INDEX);
-	for (i = 0; i < 256; i++) {
-		outb((u8)scaled(red_of(i), 7, 6), DAC_DATA);
-		outb((u8)scaled(green_of(i), 7, 6), DAC_DATA);
-		outb((u8)scaled(blue_of(i), 3, 6), DAC_DATA);
-	}
+	vbe(VBE_ENABLE, 0x41);	/* enabled, linear */
+	set_palette();
 	return (struct surface){ map("/dev/mem", VBE_LFB, 640 * 480), 640, 480, 640 };
 }
 

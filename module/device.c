@@ -690,6 +690,10 @@ void avmm_device_go(void)
 			enable_irq(d->irq);
 	}
 	mutex_unlock(&lock);
+	/* the guest may be waiting for its bus mastering since before it was live */
+	local_irq_disable();
+	avmm_device_look();
+	local_irq_enable();
 }
 
 static void nothing(void *data)

@@ -7,14 +7,12 @@
  * Called while Linux may reach the device's registers, with bus mastering off; may sleep.
  */
 #include <linux/delay.h>
-#include <linux/iopoll.h>
 #include <linux/pci.h>
 #include "module.h"
 #include "device.h"
 
 #define ANY		PCI_ANY_ID
 #define CLASS_UHCI	0x0c0300
-#define CLASS_XHCI	0x0c0330
 #define EVERYTHING	0xffffff
 
 /* Intel 8254x */
@@ -29,15 +27,6 @@
 #define UHCI_COMMAND	0x00
 #define UHCI_HCRESET	BIT(1)
 #define UHCI_INTERRUPTS	0x04
-
-/* xHCI 1.2, 5.3 and 5.4; operational registers behind CAPLENGTH bytes */
-#define XHCI_COMMAND	0x00
-#define XHCI_RUN	BIT(0)
-#define XHCI_HCRST	BIT(1)
-#define XHCI_STATUS	0x04
-#define XHCI_HALTED	BIT(0)
-#define XHCI_HALT_US	16000
-#define XHCI_RESET_US	1000000
 
 static int reset_e1000(struct pci_dev *pdev)
 {
@@ -66,23 +55,6 @@ static int reset_uhci(struct pci_dev *pdev)
 	return 0;
 }
 
-static int reset_xhci(struct pci_dev *pdev)
-{
-	void __iomem *registers = pci_iomap(pdev, 0, 0), *operational;
-	u32 value;
-	int err;
-
-	if (!registers)
-		return -ENOMEM;
-	operational = registers + readb(registers);
-	writel(readl(operational + XHCI_COMMAND) & ~XHCI_RUN, operational + XHCI_COMMAND);
-	err = readl_poll_timeout(operational + XHCI_STATUS, value, value & XHCI_HALTED, 100, XHCI_HALT_US);
-	writel(readl(operational + XHCI_COMMAND) | XHCI_HCRST, operational + XHCI_COMMAND);
-	err = readl_poll_timeout(operational + XHCI_COMMAND, value, !(value & XHCI_HCRST), 100, XHCI_RESET_US) ?: err;
-	pci_iounmap(pdev, registers);
-	return err;
-}
-
 static const struct way {
 	struct pci_device_id id;
 	unsigned int bar;
@@ -93,7 +65,6 @@ static const struct way {
 	{ { PCI_DEVICE(PCI_VENDOR_ID_INTEL, 0x100e) }, 0, IORESOURCE_MEM, E1000_SIZE, reset_e1000 },	/* 82540EM */
 	{ { PCI_DEVICE(PCI_VENDOR_ID_INTEL, 0x100f) }, 0, IORESOURCE_MEM, E1000_SIZE, reset_e1000 },	/* 82545EM */
 	{ { PCI_DEVICE_CLASS(CLASS_UHCI, EVERYTHING) }, 4, IORESOURCE_IO, UHCI_INTERRUPTS + 2, reset_uhci },
-	{ { PCI_DEVICE_CLASS(CLASS_XHCI, EVERYTHING) }, 0, IORESOURCE_MEM, PAGE_SIZE, reset_xhci },
 };
 
 static bool matches(const struct pci_device_id *id, const struct pci_dev *pdev)

@@ -25,6 +25,7 @@
 #include <avmm/hypercall.h>
 #include "module.h"
 #include "device.h"
+#include "override.h"
 #include "partition.h"
 
 #define STUB_NAME	"avmm"
@@ -393,33 +394,6 @@ static struct pci_driver stub = {
 	.driver = { .suppress_bind_attrs = true },
 };
 
-/* The field moved; "" clears it. */
-#ifdef AVMM_HAVE_DEVICE_DRIVER_OVERRIDE
-static int override(struct pci_dev *pdev, const char *name)
-{
-	return device_set_driver_override(&pdev->dev, name);
-}
-
-static bool is_overridden(struct pci_dev *pdev)
-{
-	bool is = device_has_driver_override(&pdev->dev);
-
-	/* for sparse, which does not know that the guard in there has ended with its block */
-	__release(&pdev->dev.driver_override.lock);
-	return is;
-}
-#else
-static int override(struct pci_dev *pdev, const char *name)
-{
-	return driver_set_override(&pdev->dev, &pdev->driver_override, name, strlen(name));
-}
-
-static bool is_overridden(struct pci_dev *pdev)
-{
-	return pdev->driver_override;
-}
-#endif
-
 /* Under `lock`. */
 
 static struct direct *find(const struct pci_dev *pdev)
@@ -477,7 +451,7 @@ static u32 place(const struct pci_dev *pdev)
 
 static void give_back(struct pci_dev *pdev)
 {
-	override(pdev, "");
+	avmm_override(pdev, "");
 	if (device_attach(&pdev->dev) < 0)
 		pr_avmm(KERN_WARNING, "%s: its driver does not take it again\n", pci_name(pdev));
 }
@@ -487,9 +461,9 @@ static int bind(struct direct *d, struct avmm_refusal *why)
 	struct pci_dev *pdev = d->pdev;
 	int err;
 
-	if (is_overridden(pdev))
+	if (avmm_is_overridden(pdev))
 		return avmm_refuse(why, -EBUSY, "%s is reserved for another driver by driver_override", pci_name(pdev));
-	err = override(pdev, STUB_NAME);
+	err = avmm_override(pdev, STUB_NAME);
 	if (err)
 		return err;
 	device_release_driver(&pdev->dev);

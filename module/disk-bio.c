@@ -177,9 +177,9 @@ static u64 bytes_of(const struct avmm_blk_req *req)
 }
 
 /* Pages of our own as its segments, and the guest's apart. */
-static void take_copies(struct avmm_io *io, const struct avmm_blk_req *req)
+static void take_copies(struct avmm_io *io, const struct avmm_blk_req *req, u64 bytes)
 {
-	u64 left = bytes_of(req);
+	u64 left = bytes;
 	u32 i;
 
 	io->guest = kmalloc_array(req->nsegments, sizeof(io->guest[0]), GFP_NOIO | __GFP_NOFAIL);
@@ -189,7 +189,7 @@ static void take_copies(struct avmm_io *io, const struct avmm_blk_req *req)
 		io->segment[i].bytes = min_t(u64, left, PAGE_SIZE);
 	}
 	if (io->op == AVMM_BLK_WRITE)
-		copy(io, bytes_of(req), false);
+		copy(io, bytes, false);
 }
 
 void avmm_io_deliver(struct avmm_io *io)
@@ -357,8 +357,8 @@ static void submit(struct work_struct *work)
 
 struct avmm_io *avmm_io_start(struct avmm_backing *backing, const struct avmm_blk_req *req)
 {
-	bool copies = avmm_window_taken() && req->nsegments;
-	u32 nsegments = copies ? DIV_ROUND_UP(bytes_of(req), PAGE_SIZE) : req->nsegments;
+	u64 copied = avmm_window_taken() ? bytes_of(req) : 0;
+	u32 nsegments = copied ? DIV_ROUND_UP(copied, PAGE_SIZE) : req->nsegments;
 	struct avmm_io *io = kzalloc(struct_size(io, segment, nsegments), GFP_NOIO | __GFP_NOFAIL);
 
 	io->backing = backing;
@@ -371,8 +371,8 @@ struct avmm_io *avmm_io_start(struct avmm_backing *backing, const struct avmm_bl
 	io->done = req->sectors;
 	io->since = jiffies;
 	io->nsegments = nsegments;
-	if (copies) {
-		take_copies(io, req);
+	if (copied) {
+		take_copies(io, req, copied);
 	} else {
 		memcpy(io->segment, req->segment, nsegments * sizeof(io->segment[0]));
 		get_pages(io);

@@ -20,6 +20,7 @@
 #include "module.h"
 #include "device.h"
 #include "legacy.h"
+#include "override.h"
 #include "partition.h"
 
 #define STUB_NAME	"avmm"
@@ -94,36 +95,9 @@ static struct platform_driver stub = {
 	.driver = { .name = STUB_NAME, .suppress_bind_attrs = true },
 };
 
-/* The field moved; "" clears it. */
-#ifdef AVMM_HAVE_DEVICE_DRIVER_OVERRIDE
-static int override(struct platform_device *pdev, const char *name)
-{
-	return device_set_driver_override(&pdev->dev, name);
-}
-
-static bool is_overridden(struct platform_device *pdev)
-{
-	bool is = device_has_driver_override(&pdev->dev);
-
-	/* for sparse, as in device.c */
-	__release(&pdev->dev.driver_override.lock);
-	return is;
-}
-#else
-static int override(struct platform_device *pdev, const char *name)
-{
-	return driver_set_override(&pdev->dev, &pdev->driver_override, name, strlen(name));
-}
-
-static bool is_overridden(struct platform_device *pdev)
-{
-	return pdev->driver_override;
-}
-#endif
-
 static void give_back(struct platform_device *pdev, bool had_driver)
 {
-	override(pdev, "");
+	avmm_override(pdev, "");
 	if (device_attach(&pdev->dev) <= 0 && had_driver)
 		pr_avmm(KERN_WARNING, "%s: its driver does not take it again\n", dev_name(&pdev->dev));
 }
@@ -133,10 +107,10 @@ static int bind(struct avmm_held *held, struct avmm_refusal *why)
 	struct platform_device *pdev = held->pdev;
 	int err;
 
-	if (is_overridden(pdev))
+	if (avmm_is_overridden(pdev))
 		return avmm_refuse(why, -EBUSY, "%s is reserved for another driver by driver_override",
 				   dev_name(&pdev->dev));
-	err = override(pdev, STUB_NAME);
+	err = avmm_override(pdev, STUB_NAME);
 	if (err)
 		return avmm_refuse(why, err, "%s cannot be taken: error %d", dev_name(&pdev->dev), err);
 	device_release_driver(&pdev->dev);

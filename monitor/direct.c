@@ -60,17 +60,10 @@ static u64 forward_read(void *ctx, u32 offset, unsigned int size, u64 now)
 {
 	const struct lent_bar *bar = ctx;
 	u16 port = (u16)(bar->port + offset);
-	u32 value = 0;
 
 	(void)now;
 	bar->counts->forwarded++;
-	if (size == 1)
-		asm volatile("inb %w1, %b0" : "+a"(value) : "Nd"(port));
-	else if (size == 2)
-		asm volatile("inw %w1, %w0" : "+a"(value) : "Nd"(port));
-	else
-		asm volatile("inl %w1, %0" : "=a"(value) : "Nd"(port));
-	return value;
+	return size == 1 ? inb(port) : size == 2 ? inw(port) : inl(port);
 }
 
 static void forward_write(void *ctx, u32 offset, unsigned int size, u64 value, u64 now)
@@ -81,11 +74,11 @@ static void forward_write(void *ctx, u32 offset, unsigned int size, u64 value, u
 	(void)now;
 	bar->counts->forwarded++;
 	if (size == 1)
-		asm volatile("outb %b0, %w1" : : "a"((u32)value), "Nd"(port));
+		outb(port, (u8)value);
 	else if (size == 2)
-		asm volatile("outw %w0, %w1" : : "a"((u32)value), "Nd"(port));
+		outw(port, (u16)value);
 	else
-		asm volatile("outl %0, %w1" : : "a"((u32)value), "Nd"(port));
+		outl(port, (u32)value);
 }
 
 u64 direct_io_bitmap(void)

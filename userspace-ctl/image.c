@@ -249,7 +249,7 @@ static bool map_all(const struct image *image, int fd, struct mapping *m)
 {
 	const struct boot_layout *layout = &image->layout;
 
-	m->low_size = image->firmware ? ROM_SHADOW + ROM_SHADOW_SIZE : layout->base ? BOOT_WINDOW_LOW : layout->end;
+	m->low_size = image->firmware ? ROM_SHADOW + ROM_SHADOW_SIZE : layout->base ? AVMM_WINDOW_LOW : layout->end;
 	if (!map(fd, 0, m->low_size, &m->low))
 		return false;
 	if (layout->base)

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """Direct-access devices: the user partition drives a real network card, and the service does not see it."""
 
-import json
 import re
 
 import pytest
 
-from lab import kernel_log
+from lab import avmm, kernel_log
 from lab.cards import Peer, devices, dhcp, digest, fetch, line_of, refused, send
 
 CARD, OTHER = '0000:00:03.0', '0000:00:02.0'        # an NE2000 without DMA; the service's e1000
@@ -26,7 +25,7 @@ def peer():
 
 def exits(m):
     """Port accesses of the guest that exited."""
-    return json.loads(m.out('avmmctl stats --json'))['user']['counters']['io']
+    return avmm.user_stats(m)['counters']['io']
 
 
 class Card:

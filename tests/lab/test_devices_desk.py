@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 """Direct-access devices of the person at the desk: the keyboard controller and the VGA, seen over the emulator's VNC."""
 
-import json
 import re
 import struct
 
 import pytest
 
-from lab import kernel_log, screen, user
+from lab import avmm, kernel_log, screen, user
+from lab.cards import devices, refused
 
 KEYBOARD = '[device0]\nisa = i8042\n'
 SCREEN = '[device1]\nvga = yes\n'
@@ -19,18 +19,12 @@ CODES = {'a': 30, 'v': 47, 'm': 50}
 
 
 def device(m, name):
-    return next(d for d in json.loads(m.out('avmmctl device list --json'))['devices'] if d['address'] == name)
-
-
-def refused(m, command):
-    result = m.run(command, check=False, timeout=120)
-    assert result.status == 1, result
-    return result.output
+    return devices(m)[name]
 
 
 def counters(m):
     """Accesses of the guest that exited, and came to a device or to nobody."""
-    found = json.loads(m.out('avmmctl stats --json'))['user']['counters']
+    found = avmm.user_stats(m)['counters']
     return {k: found[k] for k in ('io', 'mmio', 'stray')}
 
 

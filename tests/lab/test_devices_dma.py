@@ -7,7 +7,7 @@ import pytest
 from test_disk_boot import SEABIOS
 from test_disk_nbd import LIBRARIES, Server, connect, image, without_icu_data
 
-from lab import guest_image, kernel_log, paths, user
+from lab import avmm, guest_image, kernel_log, paths, user
 from lab.cards import Flood, Peer, devices, dhcp, digest, fetch, line_of, refused, send
 from lab.image import grub_cd
 
@@ -45,10 +45,6 @@ def server(tmp_path_factory):
     server = Server('file', path)
     yield server
     server.kill()
-
-
-def stats(m):
-    return json.loads(m.out('avmmctl stats --json'))['user']
 
 
 class Dma:
@@ -98,10 +94,10 @@ class Dma:
         load = m.background('while [ ! -e /tmp/.stop ]; do md5sum /tmp/r >/dev/null; done')
         u.run('(while [ ! -e /tmp/.enough ]; do disk_check -d /dev/disk0 -n 10 || echo failed >/tmp/failed; done; '
               ': >/tmp/.ended) >/tmp/disk.log 2>&1 &')
-        before, packets = stats(m), self.packets(u)
+        before, packets = avmm.user_stats(m), self.packets(u)
         assert fetch(u, peer) == digest(peer.data)
         assert send(u, peer) == digest(peer.data)
-        after, card = stats(m), devices(m)[CARD]
+        after, card = avmm.user_stats(m), devices(m)[CARD]
         u.run('touch /tmp/.enough; until [ -e /tmp/.ended ]; do sleep 0.2; done; cat /tmp/disk.log; [ ! -e /tmp/failed ]',
               timeout=400)
         m.run('touch /tmp/.stop')

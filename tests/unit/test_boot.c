@@ -376,12 +376,12 @@ static void write_and_check(const struct boot_request *request)
 	assert_true(boot_plan(request, &layout));
 	check_layout(request, &layout);
 	ram = map_zeroes(layout.end - layout.base);
-	low = layout.base ? map_zeroes(BOOT_WINDOW_LOW) : ram;
+	low = layout.base ? map_zeroes(AVMM_WINDOW_LOW) : ram;
 	boot_write(request, &layout, low, ram);
 	check_memory(request, &layout, low, ram);
 	munmap(ram, layout.end - layout.base);
 	if (layout.base)
-		munmap(low, BOOT_WINDOW_LOW);
+		munmap(low, AVMM_WINDOW_LOW);
 }
 
 static struct boot_request request_for(const struct bzimage *image, const u8 *file, u64 memory)

@@ -37,7 +37,7 @@ u32 boot_e820(u64 memory, u64 window, struct boot_e820_entry map[BOOT_E820_MAX])
 	map[n++] = (struct boot_e820_entry){ BOOT_EBDA, 0xa0000 - BOOT_EBDA, E820_RESERVED };
 	map[n++] = (struct boot_e820_entry){ BOOT_ACPI, BOOT_HIGH - BOOT_ACPI, E820_RESERVED };
 	if (window) {
-		map[n++] = (struct boot_e820_entry){ BOOT_HIGH, BOOT_WINDOW_LOW - BOOT_HIGH, E820_RESERVED };
+		map[n++] = (struct boot_e820_entry){ BOOT_HIGH, AVMM_WINDOW_LOW - BOOT_HIGH, E820_RESERVED };
 		map[n++] = (struct boot_e820_entry){ window, memory, E820_RAM };
 		return n;
 	}
@@ -71,7 +71,7 @@ bool boot_plan(const struct boot_request *request, struct boot_layout *layout)
 	u64 limit = image->cmdline_max, start = request->window ? request->window : BOOT_HIGH, end;
 
 	memset(layout, 0, sizeof(*layout));
-	if (request->window && (request->window < BOOT_WINDOW_LOW || request->window >= AVMM_PCI_HOLE ||
+	if (request->window && (request->window < AVMM_WINDOW_LOW || request->window >= AVMM_PCI_HOLE ||
 				request->memory > AVMM_PCI_HOLE - request->window))
 		return refuse(layout, "a window of %llu bytes at %llx is not below 3 GiB, above 2 MiB", request->memory,
 			      request->window);

@@ -12,7 +12,7 @@
  *	1 MiB …		kernel, where it wants to be; else as low as it may
  *	… 3 GiB		initrd, as high as it may
  *
- * With an identity window these two lie in it, and below it there is RAM up to BOOT_WINDOW_LOW only, which the kernel is
+ * With an identity window these two lie in it, and below it there is RAM up to AVMM_WINDOW_LOW only, which the kernel is
  * told of up to the EBDA.
  */
 #ifndef AVMM_BOOT_LOADER_H
@@ -32,7 +32,6 @@
 #define BOOT_ACPI		0xe0000ull
 #define BOOT_RSDP		0xf0000ull
 #define BOOT_HIGH		0x100000ull
-#define BOOT_WINDOW_LOW		0x200000ull
 #define BOOT_E820_MAX		8
 
 #define BOOT_SCREEN		64u		/* sizeof(struct screen_info), at the beginning of boot_params */
@@ -61,7 +60,7 @@ struct boot_layout {
 bool boot_plan(const struct boot_request *request, struct boot_layout *layout);
 
 /*
- * Writes all but the initrd. Both are zero: low maps guest-physical 0 to layout->end, with a window to BOOT_WINDOW_LOW; ram
+ * Writes all but the initrd. Both are zero: low maps guest-physical 0 to layout->end, with a window to AVMM_WINDOW_LOW; ram
  * maps layout->base to layout->end.
  */
 void boot_write(const struct boot_request *request, const struct boot_layout *layout, u8 *low, u8 *ram);

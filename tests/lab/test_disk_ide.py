@@ -117,7 +117,7 @@ class HeldMemory:
 
     def __enter__(self):
         self.side.run('rm -f /tmp/.held')
-        self.job = self.side.background('hold_mem -u /tmp/.held')
+        self.job = self.side.background('mem_pattern -u /tmp/.held')
         self.side.run(f'until grep -q . {self.job.file}.out; do sleep 0.2; done', timeout=400)
         assert self.job.output().startswith('holds '), self.job.output()
 
@@ -125,7 +125,7 @@ class HeldMemory:
         if kind is None:
             self.side.run('touch /tmp/.held')
             result = self.job.wait(400)
-            assert result.status == 0 and 'hold_mem ok' in result.output, result.output
+            assert result.status == 0 and 'mem_pattern ok' in result.output, result.output
 
 
 class Story:

@@ -95,7 +95,7 @@ def dhcp(shell, card='eth0'):
     script = ('#!/bin/sh\\n[ "$1" = bound ] || exit 0\\nip addr add $ip/$mask dev $interface\\n'
               'ip route add default via $router\\n')
     shell.run(f"printf '{script}' >/tmp/dhcp; chmod +x /tmp/dhcp; ip link set {card} up; "
-              f'udhcpc -i {card} -n -q -f -s /tmp/dhcp', timeout=200)
+              f'udhcpc -i {card} -n -q -f -t 20 -s /tmp/dhcp', timeout=300)
     return re.search(r'inet ([\d.]+)/', shell.out(f'ip -4 addr show {card}')).group(1)
 
 

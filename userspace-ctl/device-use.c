@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What of this Linux uses a PCI device: its network interfaces that are up, its disks that are mounted. */
+/*
+ * What of this Linux uses a PCI device: network interfaces that are up, disks that somebody has mounted or claimed, its own
+ * and those that hang on it.
+ */
 #include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <ifaddrs.h>
 #include <limits.h>
 #include <netdb.h>
@@ -103,77 +108,102 @@ static bool carries_nbd(const char *interface, char *words, size_t size)
 	return carries;
 }
 
-static bool net_in_use(const char *address, char *words, size_t size)
+/* Is this member of a class the device's own, or that of something which hangs on it (a USB controller's, say)? */
+static bool is_below(const char *class, const char *name, const char *address)
+{
+	char path[PATH_MAX], real[PATH_MAX], part[32];
+
+	snprintf(path, sizeof(path), "/sys/class/%s/%s", class, name);
+	snprintf(part, sizeof(part), "/%s/", address);
+	return name[0] != '.' && realpath(path, real) && strstr(real, part);
+}
+
+static bool interface_in_use(const char *name, char *words, size_t size)
 {
 	char path[PATH_MAX], flags[32];
+
+	snprintf(path, sizeof(path), "/sys/class/net/%s/flags", name);
+	read_word(path, flags, sizeof(flags));
+	if (!(strtoul(flags, NULL, 16) & IFF_UP))
+		return false;
+	if (!carries_nbd(name, words, size))
+		snprintf(words, size, "its network interface %s is up", name);
+	return true;
+}
+
+/* Does a line of the file begin with this disk, or a partition of it? */
+static bool is_listed(const char *list, const char *name)
+{
+	FILE *file = fopen(list, "re");
+	char line[1024], prefix[300];
+	bool listed = false;
+
+	snprintf(prefix, sizeof(prefix), "/dev/%s", name);
+	while (file && !listed && fgets(line, sizeof(line), file))
+		listed = !strncmp(line, prefix, strlen(prefix));
+	if (file)
+		fclose(file);
+	return listed;
+}
+
+/* The name of the block device that this one is a part of. */
+static bool holder(const char *name, char *found, size_t size)
+{
+	char path[PATH_MAX];
+	struct dirent *entry;
+	DIR *dir;
+
+	found[0] = '\0';
+	snprintf(path, sizeof(path), "/sys/class/block/%s/holders", name);
+	dir = opendir(path);
+	while (dir && !found[0] && (entry = readdir(dir)))
+		if (entry->d_name[0] != '.')
+			snprintf(found, size, "%s", entry->d_name);
+	if (dir)
+		closedir(dir);
+	return found[0];
+}
+
+static bool disk_in_use(const char *name, char *words, size_t size)
+{
+	char by[256];
+
+	if (is_listed("/proc/self/mounts", name))
+		snprintf(words, size, "its disk %s is mounted", name);
+	else if (is_listed("/proc/swaps", name))
+		snprintf(words, size, "its disk %s is swap space", name);
+	else if (holder(name, by, sizeof(by)))
+		snprintf(words, size, "its disk %s is a part of %.64s", name, by);
+	return words[0];
+}
+
+/* Who has a disk to himself, for whatever reason, keeps out others who want that: open(2), O_EXCL. */
+static bool disk_claimed(const char *name, char *words, size_t size)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	snprintf(path, sizeof(path), "/dev/%s", name);
+	fd = open(path, O_RDONLY | O_EXCL | O_NONBLOCK | O_CLOEXEC);
+	if (fd >= 0)
+		close(fd);
+	else if (errno == EBUSY)
+		snprintf(words, size, "its disk %s is in use", name);
+	return words[0];
+}
+
+static bool any_in_use(const char *class, bool (*in_use)(const char *name, char *words, size_t size),
+		       const char *address, char *words, size_t size)
+{
+	char path[PATH_MAX];
 	struct dirent *entry;
 	bool used = false;
 	DIR *dir;
 
-	snprintf(path, sizeof(path), PCI_DEVICES "/%s/net", address);
+	snprintf(path, sizeof(path), "/sys/class/%s", class);
 	dir = opendir(path);
-	while (dir && !used && (entry = readdir(dir))) {
-		if (entry->d_name[0] == '.')
-			continue;
-		snprintf(path, sizeof(path), "/sys/class/net/%s/flags", entry->d_name);
-		read_word(path, flags, sizeof(flags));
-		if (!(strtoul(flags, NULL, 16) & IFF_UP))
-			continue;
-		used = true;
-		if (!carries_nbd(entry->d_name, words, size))
-			snprintf(words, size, "its network interface %s is up", entry->d_name);
-	}
-	if (dir)
-		closedir(dir);
-	return used;
-}
-
-/* Mounted or swapped to, or a part of another block device. */
-static bool disk_in_use(const char *name, char *words, size_t size)
-{
-	char line[1024], path[PATH_MAX], prefix[300];
-	FILE *file = fopen("/proc/self/mounts", "re");
-	bool used = false;
-	DIR *holders;
-
-	snprintf(prefix, sizeof(prefix), "/dev/%s", name);
-	while (file && !used && fgets(line, sizeof(line), file))
-		used = !strncmp(line, prefix, strlen(prefix));
-	if (file)
-		fclose(file);
-	if (used) {
-		snprintf(words, size, "its disk %s is mounted", name);
-		return true;
-	}
-	snprintf(path, sizeof(path), "/sys/class/block/%s/holders", name);
-	holders = opendir(path);
-	while (holders && !used) {
-		struct dirent *entry = readdir(holders);
-
-		if (!entry)
-			break;
-		used = entry->d_name[0] != '.';
-		if (used)
-			snprintf(words, size, "its disk %s is a part of %s", name, entry->d_name);
-	}
-	if (holders)
-		closedir(holders);
-	return used;
-}
-
-static bool disks_in_use(const char *address, char *words, size_t size)
-{
-	char path[PATH_MAX], real[PATH_MAX], part[32];
-	DIR *dir = opendir("/sys/class/block");
-	struct dirent *entry;
-	bool used = false;
-
-	snprintf(part, sizeof(part), "/%s/", address);
-	while (dir && !used && (entry = readdir(dir))) {
-		snprintf(path, sizeof(path), "/sys/class/block/%s", entry->d_name);
-		used = entry->d_name[0] != '.' && realpath(path, real) && strstr(real, part) &&
-		       disk_in_use(entry->d_name, words, size);
-	}
+	while (dir && !used && (entry = readdir(dir)))
+		used = is_below(class, entry->d_name, address) && in_use(entry->d_name, words, size);
 	if (dir)
 		closedir(dir);
 	return used;
@@ -182,5 +212,7 @@ static bool disks_in_use(const char *address, char *words, size_t size)
 bool device_in_use(const char *address, char *words, size_t size)
 {
 	words[0] = '\0';
-	return net_in_use(address, words, size) || disks_in_use(address, words, size);
+	return any_in_use("net", interface_in_use, address, words, size) ||
+	       any_in_use("block", disk_in_use, address, words, size) ||
+	       any_in_use("block", disk_claimed, address, words, size);
 }

@@ -5,15 +5,25 @@ import re
 
 import pytest
 
-from lab import avmm, kernel_log
+from lab import avmm, guest_image, kernel_log
 from lab.cards import Peer, devices, dhcp, digest, fetch, line_of, refused, send
 
 CARD, OTHER = '0000:00:03.0', '0000:00:02.0'        # an NE2000 without DMA; the service's e1000
 BOARD = ('pci: enabled=1, chipset=i440fx, slot1=e1000, slot2=ne2k',
          'ne2k: type=pci, enabled=1, mac=52:54:00:12:34:57, ethmod=slirp, script=none',
          'e1000: enabled=1, mac=52:54:00:12:34:56, ethmod=slirp, script=none')
+MADE_UP = '0000:e0:{:02x}.0'           # of tests/lab/modules/pci.c
+MADE_UP_REFUSED = {0: 'BAR 0 is on the same page as one of 0000:e0:01.0', 1: 'BAR 0 does not begin at a page',
+                   2: 'BAR 0 has no address', 3: 'cannot be reset', 6: 'no interrupt line was found for its pin',
+                   7: 'its addresses are in use'}
+FLR, PM = 4, 5
 SIZE = 4 << 20
 SECTION = f'[device0]\npci = {CARD}'
+
+
+@pytest.fixture
+def m(lab):
+    return lab(extra=(guest_image.build(),))
 
 
 @pytest.fixture
@@ -42,6 +52,30 @@ class Card:
         m.run('ip link set eth0 down')
         assert 'can do DMA' in refused(m, f'avmmctl device assign {OTHER}')
         m.run('ip link set eth0 up')
+
+    def test_refusals_of_devices_that_this_machine_has_not(self, m):
+        """Each says why, and leaves the device as it was."""
+        m.run('insmod /root/tests/avmm_pci.ko')
+        for slot, words in MADE_UP_REFUSED.items():
+            assert words in refused(m, f'avmmctl device assign {MADE_UP.format(slot)} --dma trusted')
+            assert devices(m)[MADE_UP.format(slot)]['owner'] == 'service'
+        m.run(f'echo vfio-pci >/sys/bus/pci/devices/{MADE_UP.format(FLR)}/driver_override')
+        assert 'reserved for another driver' in refused(m, f'avmmctl device assign {MADE_UP.format(FLR)} --dma off')
+        m.run(f'echo >/sys/bus/pci/devices/{MADE_UP.format(FLR)}/driver_override')
+
+    def test_reset_by_pci(self, m):
+        """Once when the devices are taken, and after each partition."""
+        def resets():
+            return [int(m.out(f'cat /sys/module/avmm_pci/parameters/{name}')) for name in ('flr', 'pm')]
+
+        sections = ''.join(f'[device{n}]\npci = {MADE_UP.format(slot)}\ndma = off\n' for n, slot in enumerate((FLR, PM)))
+        for n in range(2, 5):
+            assert guest_image.run(m, 'msr_read', sections=sections).failed == {}
+            assert resets() == [n, n]
+        for slot in (FLR, PM):
+            m.run(f'avmmctl device release {MADE_UP.format(slot)}')
+        assert 'can do DMA' in refused(m, f'avmmctl device assign {MADE_UP.format(FLR)}')
+        m.run('rmmod avmm_pci')
 
     def test_shared_line(self, m):
         """Another driver has a handler on its line, and the card cannot mask its own interrupts."""

@@ -15,6 +15,7 @@ OWN, CARD = '0000:00:02.0', '0000:00:03.0'
 BASE, SIZE = 0x20000000, 256 << 20          # the window
 MEMORY = 192                                # MiB of it that the partition has
 AMOUNT = 32 << 20                           # bytes each way
+BIOS = '/root/bios.bin'                     # firmware by its file, not by its name
 DISK = 64 << 20
 BOARD = ('pci: enabled=1, chipset=i440fx, slot1=e1000, slot2=e1000',
          'e1000: card=0, enabled=1, mac=52:54:00:12:34:56, ethmod=slirp, script=none',
@@ -34,7 +35,7 @@ def peer():
 @pytest.fixture
 def m(lab):
     return lab(extra=(('/usr/bin/avmm-nbd', paths.BUILD / 'avmm-nbd'),
-                      (f'{LIBRARIES}/libicudata.so.72', without_icu_data()), (SEABIOS, SEABIOS),
+                      (f'{LIBRARIES}/libicudata.so.72', without_icu_data()), (BIOS, SEABIOS),
                       guest_image.build(guest_image.WINDOW)))
 
 
@@ -214,7 +215,7 @@ class Dma:
         try:
             m.run('avmmctl nbd disconnect nbd0')
             assert connect(m, server), m.dmesg()
-            u.boot(**IDENTITY, firmware='seabios', disks=f'{SECTION}[disk0]\ncdrom = yes\nbacking = /dev/nbd0\n')
+            u.boot(**IDENTITY, firmware=BIOS, disks=f'{SECTION}[disk0]\ncdrom = yes\nbacking = /dev/nbd0\n')
             ram = u.out("dmesg | grep 'BIOS-e820.*usable'")
             assert f'{BASE:016x}-' in ram and ram.count('usable') == 2, ram
             u.card_drivers()

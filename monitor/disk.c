@@ -63,7 +63,6 @@ struct ide_channel *disk_data_port(u32 port)
 /* What the guest gave up may have been answered: then a reset that waited for it has ended. */
 static void after(void)
 {
-	vcpu_kick(user.vcpu[0]);
 	if (!ide_cancelling(&user.platform.ide))
 		partition_release(AVMM_HELD_RESET);
 	partition_wake();

@@ -13,9 +13,10 @@
  * Whoever wants something writes that first, then sets `kicked`, and sends an NMI if it was clear; who looks clears
  * `kicked` first. An NMI in root operation opens the NMI window, so that the next entry exits at once: none is lost.
  *
- * A vCPU that is not to run, since the partition is paused or off or since it waits for a SIPI, leaves the CPU to the
- * service's world: Linux, parked, in activity state HLT with interrupts off, where only NMI, INIT and SIPI exit. So a CPU
- * that was handed back is as Linux parked it, and comes up by the INIT and SIPI of startup.c.
+ * A vCPU that is not to run, since the partition is paused or off, since it waits for a SIPI, or until what it did to a
+ * direct-access device is settled (direct.c; the order to run comes when it is), leaves the CPU to the service's world:
+ * Linux, parked, in activity state HLT with interrupts off, where only NMI, INIT and SIPI exit. So a CPU that was handed
+ * back is as Linux parked it, and comes up by the INIT and SIPI of startup.c.
  */
 #include <avmm/x86.h>
 #include <vmx/root/root.h>
@@ -89,6 +90,14 @@ static void to_user(struct cpu *cpu, struct user_vcpu *u)
 	user_set_tsc_offset(user.time_offset + u->tsc_delta);
 }
 
+static void call_shared(void)
+{
+	const struct cpu *shared = machine.cpu[AVMM_SHARED_CPU];
+
+	if (shared->kick_vector)
+		apic_send_ipi(shared->apic_id, shared->kick_vector);
+}
+
 static void to_service(struct cpu *cpu)
 {
 	if (!cpu->current->service)
@@ -121,7 +130,7 @@ static void decide(struct cpu *cpu, struct user_vcpu *u)
 	vcpu_looks(u);
 	order = __atomic_load_n(&user.order, __ATOMIC_ACQUIRE);
 	take_wanted(u);
-	if (order != ORDER_RUN || u->waits) {
+	if (order != ORDER_RUN || u->waits || platform_unsettled(&user.platform)) {
 		to_service(cpu);
 		if (order == ORDER_LEAVE)
 			hand_back(cpu, u);
@@ -153,6 +162,8 @@ void dedicated_enter(struct vcpu *v)
 	v->launched = 1;
 	if (user.platform.off_wanted || user.platform.reset_wanted || ide_cancelling(&user.platform.ide))
 		dedicated_stop();
+	if (platform_unsettled(&user.platform))
+		call_shared();
 	decide(v->cpu, to_user_vcpu(v));
 }
 
@@ -179,13 +190,12 @@ void dedicated_interrupt(struct vcpu *v)
 /* The vCPU of the shared CPU may hold the lock, and be preempted: one request at a time for it. */
 void core_user_spins(struct vcpu *v)
 {
-	const struct cpu *shared = machine.cpu[AVMM_SHARED_CPU];
 	bool preempted = __atomic_load_n(&user.preempted, __ATOMIC_RELAXED);
 
 	(void)v;
 	user_spin_longer(!preempted);
-	if (preempted && !__atomic_exchange_n(&user.yield, 1, __ATOMIC_SEQ_CST) && shared->kick_vector)
-		apic_send_ipi(shared->apic_id, shared->kick_vector);
+	if (preempted && !__atomic_exchange_n(&user.yield, 1, __ATOMIC_SEQ_CST))
+		call_shared();
 }
 
 static bool is_dedicated(u32 i)
@@ -193,11 +203,11 @@ static bool is_dedicated(u32 i)
 	return i || !user.config.shared;
 }
 
-static void send_order(u32 order)
+/* There is an order. */
+static void call_all(void)
 {
 	u32 i;
 
-	__atomic_store_n(&user.order, order, __ATOMIC_SEQ_CST);
 	for (i = 0; i < user.config.vcpus; i++) {
 		struct user_vcpu *u = user.vcpu[i];
 
@@ -230,7 +240,8 @@ bool dedicated_order(u32 order)
 	u64 end = rdtsc() + (u64)OBEY_MS * machine.tsc_khz;
 	const struct user_vcpu *u;
 
-	send_order(order);
+	__atomic_store_n(&user.order, order, __ATOMIC_SEQ_CST);
+	call_all();
 	while ((u = disobedient(order)) && rdtsc() < end)
 		pause();
 	if (!u)
@@ -239,16 +250,17 @@ bool dedicated_order(u32 order)
 	return false;
 }
 
-/* On a dedicated CPU: all vCPUs stop now, the shared CPU does the rest. */
+/*
+ * On a dedicated CPU: all vCPUs stop now, the shared CPU does the rest. It is called also where another order is in force: it
+ * may be about to let them run again, without having seen why this one stops.
+ */
 void dedicated_stop(void)
 {
-	const struct cpu *shared = machine.cpu[AVMM_SHARED_CPU];
+	u32 run = ORDER_RUN;
 
-	if (__atomic_load_n(&user.order, __ATOMIC_ACQUIRE) != ORDER_RUN)
-		return;
-	send_order(ORDER_WAIT);
-	if (shared->kick_vector)
-		apic_send_ipi(shared->apic_id, shared->kick_vector);
+	if (__atomic_compare_exchange_n(&user.order, &run, ORDER_WAIT, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		call_all();
+	call_shared();
 }
 
 /* Linux has given these CPUs up: from now on NMIs mean us. */

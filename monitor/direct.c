@@ -9,6 +9,11 @@
  *
  * Each write to configuration space that may move something makes a new plan of all BARs; only what changed is mapped
  * anew. State is added to and forgotten by hypercalls while no vCPU runs; everything else is under the platform's lock.
+ *
+ * The write itself only notes that there is something to settle. The vCPU that made it stands still until the shared CPU
+ * has settled it (direct_settle()), while no vCPU is in the guest: a CPU there must not find its I/O bitmap changed (SDM
+ * volume 3, 25.11.4), and may use the old place of a BAR until it flushes. So all leave, the plan is made, and each flushes
+ * before it goes on: nobody finds a BAR at two places, and behind its write the guest finds it at the new one only.
  */
 #include <avmm/device.h>
 #include <avmm/x86.h>
@@ -49,7 +54,8 @@ static struct slot {
 	bool pending;		/* an interrupt that the guest has not finished */
 	bool line;		/* as the chip set has it */
 	bool master;		/* bus mastering, as the guest wants it; … */
-	bool masters;		/* … and as the module has set it */
+	bool told;		/* … as the module was told; … */
+	bool masters;		/* … and as it has set it */
 	u32 refused;		/* BARs that the plan in force left out */
 } slots[AVMM_MAX_DEVICES];
 
@@ -149,15 +155,19 @@ static bool map(struct slot *s, unsigned int i, u64 place)
 
 static u32 reserved_memory(struct bars_range *range)
 {
-	u64 low = partition_low_ram(), window = user.config.window, apic = lapic_mmio_base(&user.vcpu[0]->lapic);
-	u32 n = 0;
+	u64 low = partition_low_ram(), window = user.config.window;
+	u32 n = 0, i;
 
 	range[n++] = (struct bars_range){ 0, low > LEGACY_END ? low : LEGACY_END };
 	range[n++] = (struct bars_range){ FOUR_GIB, partition_high_ram() };
 	range[n++] = (struct bars_range){ window, window ? partition_window_end() - window : 0 };
 	range[n++] = (struct bars_range){ FIXED_BASE, FOUR_GIB - FIXED_BASE };
-	range[n++] = (struct bars_range){ apic, apic ? AVMM_PAGE_SIZE : 0 };
 	range[n++] = legacy_frame_buffer();
+	for (i = 0; i < user.config.vcpus; i++) {
+		u64 apic = lapic_mmio_base(&user.vcpu[i]->lapic);
+
+		range[n++] = (struct bars_range){ apic, apic ? AVMM_PAGE_SIZE : 0 };
+	}
 	return n;
 }
 
@@ -191,10 +201,11 @@ static void describe(struct bars_bar *bars)
 		}
 }
 
+/* No vCPU is in the guest; under the platform's lock. */
 static void plan(void)
 {
 	static struct bars_bar bars[BARS];
-	static struct bars_range memory[6], ports[1 + BUS_SLOTS];
+	static struct bars_range memory[5 + AVMM_MAX_VCPUS], ports[1 + BUS_SLOTS];
 	struct bars_space space = { .memory = memory, .ports = ports, .memory_end = 1ull << EPT_GPA_BITS };
 	u32 n, i;
 
@@ -224,8 +235,6 @@ static void plan(void)
 			s->bar[0].counts->refused += refused - s->refused;
 		s->refused = refused;
 	}
-	/* one vCPU, and its CPU is this one */
-	invept(INV_SINGLE_CONTEXT, ept_pointer(&user.ept));
 }
 
 static void set_line(struct slot *s)
@@ -238,18 +247,49 @@ static void set_line(struct slot *s)
 	pci_set_intx(&user.platform.pci, (u8)s->direct.device.guest_devfn, s->direct.pin, up);
 }
 
-/* Configuration space is Linux's: the guest stands still until the module has done it. No other CPU has vCPUs (partition.c). */
-static void set_master(struct slot *s)
+/* Seen by the vCPU that is here before it goes on, by others when they are told to leave the guest. */
+static void unsettle(void)
 {
-	bool master = direct_master(&s->direct, &user.platform.pci);
+	__atomic_store_n(&user.platform.unsettled, true, __ATOMIC_RELEASE);
+	platform_look_here();
+}
 
-	if (master == s->master)
-		return;
-	s->master = master;
-	s->bar[0].counts->master = master;
-	partition_hold(AVMM_HELD_MASTER);
-	vcpu_look(user.vcpu[0]);
-	partition_message();
+/* Configuration space is Linux's: all vCPUs stand still until the module has done it. */
+static void settle_masters(void)
+{
+	u32 i;
+
+	for (i = 0; i < nslots; i++) {
+		struct slot *s = &slots[i];
+
+		if (s->told == s->master)
+			continue;
+		partition_hold(AVMM_HELD_MASTER);
+		s->told = s->master;
+		s->bar[0].counts->master = s->master;
+		partition_message();
+	}
+}
+
+/* A CPU that does not answer in time is not in the guest, and flushes before it is. */
+void direct_settle(void)
+{
+	dedicated_order(ORDER_WAIT);
+	platform_lock(&user.platform);
+	__atomic_store_n(&user.platform.unsettled, false, __ATOMIC_RELEASE);
+	stray_forget();
+	plan();
+	vcpu_flush(NULL);
+	platform_unlock(&user.platform);
+	settle_masters();
+	if (!user.held)
+		dedicated_order(ORDER_RUN);
+}
+
+void direct_apic_moved(void)
+{
+	if (nslots)
+		unsettle();
 }
 
 static void written(struct pci *pci, void *ctx, unsigned int offset, unsigned int size)
@@ -259,10 +299,10 @@ static void written(struct pci *pci, void *ctx, unsigned int offset, unsigned in
 	(void)pci;
 	if (offset < REG_COMMAND + 2 && offset + size > REG_COMMAND) {
 		set_line(s);
-		set_master(s);
-		plan();
+		s->master = direct_master(&s->direct, &user.platform.pci);
+		unsettle();
 	} else if (offset < REG_BARS_END && offset + size > REG_BARS) {
-		plan();
+		unsettle();
 	}
 }
 
@@ -417,6 +457,7 @@ s64 direct_interrupt(u64 number)
 	return 0;
 }
 
+/* Which the module does only when it was told so: all vCPUs stand still. */
 s64 direct_mastering(u64 number, bool masters)
 {
 	struct slot *s = find(number);

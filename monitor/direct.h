@@ -17,6 +17,13 @@ void direct_reset(void);
 void direct_start(struct partition *p);
 void direct_stop(void);
 
+/*
+ * platform.unsettled: the guest has moved a BAR, or a local APIC, or wants bus mastering otherwise, and no vCPU goes on that
+ * has seen it. On the shared CPU, without the lock: done, or the partition is held until the module has done the rest.
+ */
+void direct_settle(void);
+void direct_apic_moved(void);	/* by the vCPU whose exit this is */
+
 /* Two pages for the VMCS, physical; 0: every port exits. */
 u64 direct_io_bitmap(void);
 bool direct_need_io_bitmap(void);	/* before direct_pass_ports(); false: there is no memory for it */

@@ -405,7 +405,11 @@ s64 partition_look(struct cpu *cpu)
 		return 0;
 	if (user.platform.off_wanted || user.platform.reset_wanted) {
 		partition_stop(cpu);
-	} else if (ide_cancelling(&user.platform.ide)) {
+		return 0;
+	}
+	if (platform_unsettled(&user.platform))
+		direct_settle();
+	if (ide_cancelling(&user.platform.ide)) {
 		partition_hold(AVMM_HELD_RESET);
 	} else {
 		if (!user.held && user.order == ORDER_WAIT)

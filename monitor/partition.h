@@ -65,6 +65,7 @@ struct platform {
 	bool sooner;		/* devices_next has become so */
 	bool off_wanted;	/* noted by handlers, done before vCPU 0's next entry */
 	bool reset_wanted;
+	bool unsettled;		/* direct_settle() has something to do; atomically */
 };
 
 #define MTRR_STORE	28	/* 16 variable, 11 fixed, default type */
@@ -275,6 +276,8 @@ void platform_refresh(struct partition *p, u64 now);
 void platform_lapic_touched(struct user_vcpu *u, u64 now);
 /* … what it did is at most that the timer has another deadline */
 void platform_timer_touched(struct user_vcpu *u, u64 now);
+/* Before the next entry of the vCPU whose exit this is there is something to look after. */
+void platform_look_here(void);
 /* The guest's accesses to memory that is no RAM. */
 u64 platform_mmio_read(struct user_vcpu *u, u64 gpa, u32 size);
 void platform_mmio_write(struct user_vcpu *u, u64 gpa, u32 size, u64 value);
@@ -299,6 +302,12 @@ static inline void platform_lock(struct platform *b)
 {
 	if (unlikely(b->smp))
 		platform_lock_smp(b);
+}
+
+/* Of direct-access devices (direct.c): no vCPU goes on, and the shared CPU is to settle it. */
+static inline bool platform_unsettled(const struct platform *b)
+{
+	return unlikely(__atomic_load_n(&b->unsettled, __ATOMIC_ACQUIRE));
 }
 
 static inline void platform_unlock(struct platform *b)
@@ -341,6 +350,7 @@ s64 stray_init(struct ept *ept);
 bool stray_running(void);
 bool stray_stepping(const struct vcpu *v);
 void stray_step(struct vcpu *v, u64 gpa, u64 qualification);
+void stray_forget(void);	/* what a step maps; vcpu_flush() is the caller's */
 
 /* again.c: an access of the guest to memory that is no RAM, by user_mmio() or quicker. */
 void user_access(struct vcpu *v, u64 gpa, u64 qualification);

@@ -33,8 +33,7 @@ static bool is_here(const struct user_vcpu *u)
 	return u->vcpu.cpu == this_cpu();
 }
 
-/* Before the next entry of the vCPU whose exit this is. */
-static void look_here(void)
+void platform_look_here(void)
 {
 	struct user_vcpu *u = this_cpu()->user;
 
@@ -47,7 +46,7 @@ static void reset(void *ctx)
 	struct partition *p = ctx;
 
 	p->platform.reset_wanted = true;
-	look_here();
+	platform_look_here();
 }
 
 static void set_irq(void *ctx, unsigned int irq, bool level)
@@ -156,7 +155,7 @@ static void power_off(void *ctx)
 
 	p->off_reason = AVMM_REASON_POWER_OFF;
 	p->platform.off_wanted = true;
-	look_here();
+	platform_look_here();
 }
 
 static void pm_moved(void *ctx, u16 base)

@@ -17,6 +17,7 @@
 #include <vmx/root/upcalls.h>
 #include <vmx/root/user.h>
 #include "core.h"
+#include "direct.h"
 #include "partition.h"
 #include "vcpu.h"
 
@@ -384,6 +385,8 @@ void core_idle_enter(struct vcpu *v)
 	v->launched = 1;
 	if (__atomic_load_n(&shared_vcpu()->kicked, __ATOMIC_RELAXED))
 		partition_wake();
+	if (platform_unsettled(&user.platform))
+		direct_settle();	/* who waits for it cannot call while interrupts are held back */
 	shared_reschedule(v->cpu);
 }
 
@@ -451,6 +454,8 @@ void core_user_enter(struct vcpu *v)
 	/* Any exit may be the first one after the slice, and a guest that polls keeps the timer from ever ending it. */
 	if (rdtsc() >= user.until)
 		user.resched = true;
+	if (platform_unsettled(&user.platform))
+		direct_settle();
 	if (ide_cancelling(&user.platform.ide))
 		partition_hold(AVMM_HELD_RESET);
 	if (!vcpu_has_work(u) && !user.held) {

@@ -73,6 +73,15 @@ static bool become_owner(struct vcpu *v)
 	       __atomic_compare_exchange_n(&stray.owner, &none, v, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
+/*
+ * What is mapped is about to change, while no vCPU is in the guest. A vCPU that was to make a step when it was told to leave
+ * comes to its EPT violation again, or finds something there.
+ */
+void stray_forget(void)
+{
+	ept_prune(&stray.graft);
+}
+
 /* No step is possible: a fault takes its place. In the middle of a delivery that is a double fault, or a third. */
 static void refuse(struct vcpu *v)
 {

@@ -9,6 +9,7 @@
 #include <vmx/root/upcalls.h>
 #include <vmx/vmcs.h>
 #include "core.h"
+#include "direct.h"
 #include "partition.h"
 
 #define MSR_TSC			0x10
@@ -182,8 +183,10 @@ bool user_wrmsr(struct vcpu *v, u32 number, u64 value)
 		u64 now = running_now();
 		bool done = lapic_msr_write(&u->lapic, number, value, now);
 
-		if (number == AVMM_MSR_APIC_BASE)
+		if (number == AVMM_MSR_APIC_BASE) {
 			apicv_mode(u);
+			direct_apic_moved();
+		}
 		platform_lapic_touched(u, now);
 		return done;
 	}

@@ -4,13 +4,6 @@
 #include "direct_unit.h"
 #include "ept_supplier.h"
 
-static unsigned int invepts;
-
-#define invept	insn_invept	/* the instruction is not for us */
-#include <vmx/root/insn.h>
-#undef invept
-#define invept(type, eptp)	((void)(type), (void)(eptp), (void)invepts++)
-
 #include "monitor/direct.c"
 
 #define RAM		(256ull << 20)
@@ -25,11 +18,11 @@ struct partition user;
 
 static struct supplier supplier;
 static struct avmm_partition_page page;
-static struct user_vcpu vcpu;
-static u8 bitmap[2 * AVMM_PAGE_SIZE];
+static struct user_vcpu vcpu, other_vcpu;
+static u8 bitmap[2 * AVMM_PAGE_SIZE], bitmap_before[2 * AVMM_PAGE_SIZE];
 static struct avmm_device given __attribute__((aligned(4096)));
-static u32 messages, wakes, lent, returned, holds;
-static bool no_pages, no_tables;
+static u32 messages, wakes, lent, returned, holds, looks, flushes;
+static bool no_pages, no_tables, stopped;
 static u8 line[16];
 
 void *pool_pages(u32 count)
@@ -71,8 +64,42 @@ void partition_message(void)
 	messages++;
 }
 
+/* While vCPUs are in the guest the I/O bitmap stays as it is; before they are there again all have flushed. */
+bool dedicated_order(u32 order)
+{
+	if (order == ORDER_WAIT) {
+		assert_true(stopped || !memcmp(bitmap, bitmap_before, sizeof(bitmap)));
+		flushes = 0;
+	}
+	if (order == ORDER_RUN) {
+		assert_true(stopped && flushes);
+		memcpy(bitmap_before, bitmap, sizeof(bitmap));
+	}
+	stopped = order == ORDER_WAIT;
+	return true;
+}
+
+void vcpu_flush(void *ctx)
+{
+	(void)ctx;
+	assert_true(stopped);
+	flushes++;
+}
+
+void stray_forget(void)
+{
+	assert_true(stopped && !flushes);
+}
+
+void platform_look_here(void)
+{
+	looks++;
+}
+
 void partition_hold(u32 why)
 {
+	/* before the module can know, and with the plan made */
+	assert_true(stopped && flushes && !user.platform.unsettled);
 	holds++;
 	user.held |= why;
 }
@@ -80,6 +107,8 @@ void partition_hold(u32 why)
 void partition_release(u32 why)
 {
 	user.held &= ~why;
+	if (!user.held)
+		dedicated_order(ORDER_RUN);
 }
 
 void platform_lock_smp(struct platform *b)
@@ -147,13 +176,17 @@ static int create(void **state)
 	memset(&user, 0, sizeof(user));
 	memset(&page, 0, sizeof(page));
 	memset(line, 0, sizeof(line));
-	messages = wakes = lent = returned = holds = 0;
-	no_pages = no_tables = false;
+	messages = wakes = lent = returned = holds = looks = 0;
+	no_pages = no_tables = stopped = false;
 	machine.phys_bits = 39;
 	machine.nblocks = 1;
 	machine.block[0] = MONITOR;
 	user.page = &page;
+	memset(&vcpu, 0, sizeof(vcpu));
+	memset(&other_vcpu, 0, sizeof(other_vcpu));
 	user.vcpu[0] = &vcpu;
+	user.vcpu[1] = &other_vcpu;
+	user.config.vcpus = 2;
 	user.ram = RAM;
 	user.config.window = AVMM_WINDOW_LOW;	/* all of it, then */
 	user.config.ram_size = RAM;
@@ -187,13 +220,17 @@ static void start(void)
 	assert_true(bus_map(&user.platform.ports, 0x600, &board_row, 1, &user));
 	pci_init(&user.platform.pci, &irq, &ops, 0x600);
 	direct_start(&user);
+	memcpy(bitmap_before, bitmap, sizeof(bitmap));
 	user.state = AVMM_PARTITION_RUNNING;
 }
 
+/* The vCPU's exit, and what the shared CPU does about it. */
 static void set(const struct avmm_device *device, unsigned int offset, unsigned int size, u32 value)
 {
 	pci_config_write(&user.platform.pci, 0x80000000u | device->guest_devfn << 8 | (offset & 0xfc), offset & 3, size,
 			 value);
+	if (user.platform.unsettled)
+		direct_settle();
 }
 
 static bool passes(u32 port)
@@ -321,6 +358,67 @@ static void memory_of_others_stays(void **state)
 	set(&device, 0x18, 4, 0xe0010000);
 	assert_true(maps(0xe0010000, 0xfeb10000));
 	assert_contained(&device);
+}
+
+static u64 memory_at(u64 gpa)
+{
+	return ept_walk(&user.ept, gpa).entry & EPT_RWX;
+}
+
+/* What is where is the same until all vCPUs have left the guest, and they go on only when each knows. */
+static void a_write_is_settled_by_the_shared_cpu(void **state)
+{
+	struct avmm_device device = everything();
+	u32 address = 0x80000000u | device.guest_devfn << 8;
+
+	(void)state;
+	assert_int_equal(add(device), 0);
+	start();
+	pci_config_write(&user.platform.pci, address | 0x10, 0, 4, 0xe0000000);
+	assert_true(user.platform.unsettled);
+	assert_int_equal(looks, 1);
+	assert_true(maps(0xfeb00000, 0xfeb00000) && !memory_at(0xe0000000));
+	direct_settle();
+	assert_false(user.platform.unsettled || stopped);
+	assert_true(maps(0xe0000000, 0xfeb00000) && !memory_at(0xfeb00000));
+	/* registers that move nothing: nobody stops */
+	set(&device, 0x0c, 1, 8);
+	set(&device, 0x3c, 1, 5);
+	assert_int_equal(looks, 1);
+	/* of a partition that stands still for another reason, none goes on */
+	stopped = true;
+	user.held = AVMM_HELD_PAUSED;
+	set(&device, 0x10, 4, 0xe0100000);
+	assert_true(stopped && maps(0xe0100000, 0xfeb00000));
+	partition_release(AVMM_HELD_PAUSED);
+}
+
+static void apics_of_all_vcpus_stay(void **state)
+{
+	struct avmm_device device = everything();
+
+	(void)state;
+	direct_apic_moved();
+	assert_false(user.platform.unsettled);			/* nobody has devices */
+	assert_int_equal(add(device), 0);
+	start();
+	other_vcpu.lapic.base = 0xe0003000 | 1 << 11;
+	direct_apic_moved();
+	assert_int_equal(looks, 1);
+	direct_settle();
+	set(&device, 0x10, 4, 0xe0000000);
+	assert_false(memory_at(0xe0000000) || memory_at(0xe0003000));
+	assert_int_equal(page.device[1].refused, 1);
+	/* it goes away, and onto a BAR that is there */
+	other_vcpu.lapic.base = 0xfee00000 | 1 << 11;
+	direct_apic_moved();
+	direct_settle();
+	assert_true(maps(0xe0000000, 0xfeb00000));
+	vcpu.lapic.base = 0xe0010000 | 1 << 11;
+	direct_apic_moved();
+	direct_settle();
+	assert_false(memory_at(0xe0000000) || memory_at(0xe0010000));
+	assert_int_equal(page.device[1].refused, 2);
 }
 
 static void without_tables_a_bar_is_nowhere(void **state)
@@ -501,6 +599,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(ports_of_the_board_stay, create, destroy),
 		cmocka_unit_test_setup_teardown(memory_is_mapped_uncached, create, destroy),
 		cmocka_unit_test_setup_teardown(memory_of_others_stays, create, destroy),
+		cmocka_unit_test_setup_teardown(a_write_is_settled_by_the_shared_cpu, create, destroy),
+		cmocka_unit_test_setup_teardown(apics_of_all_vcpus_stay, create, destroy),
 		cmocka_unit_test_setup_teardown(without_tables_a_bar_is_nowhere, create, destroy),
 		cmocka_unit_test_setup_teardown(monitor_memory_is_refused, create, destroy),
 		cmocka_unit_test_setup_teardown(no_memory_is_said, create, destroy),

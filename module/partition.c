@@ -11,6 +11,7 @@
  * Everything here is guarded by `lock`, which is held across hypercalls and while RAM is taken. Hypercalls run on the
  * shared CPU. Lock order: main.c's lock, then `lock`, then ram.c's and chardev.c's.
  */
+#include <linux/cpu.h>
 #include <linux/cpumask.h>
 #include <linux/gfp.h>
 #include <linux/io.h>
@@ -393,6 +394,19 @@ static void look(void)
 	}
 }
 
+static void flush_here(void *unused)
+{
+	vmx_hypercall(AVMM_HC_FLUSH, 0, 0, 0);
+}
+
+/* Devices' memory was lent, or came back: no CPU is to find it where it was. One that comes later flushes by itself. */
+static void flush_everywhere(void)
+{
+	cpus_read_lock();
+	on_each_cpu(flush_here, NULL, 1);
+	cpus_read_unlock();
+}
+
 /* The monitor has no partition and no RAM of one afterwards; otherwise we say why and keep everything. */
 static int leave_monitor(struct avmm_refusal *why)
 {
@@ -406,6 +420,7 @@ static int leave_monitor(struct avmm_refusal *why)
 		pr_avmm(KERN_ERR, "the monitor keeps the user partition (%d): its memory stays taken\n", err);
 		return avmm_refuse(why, err, "the monitor keeps the partition: error %d", err);
 	}
+	flush_everywhere();
 	avmm_device_rest();
 	avmm_flash_copy(request.flash);
 	avmm_cpus_give();
@@ -497,6 +512,7 @@ static int start(const struct avmm_partition_entry *entry, struct avmm_refusal *
 		leave_monitor(&(struct avmm_refusal){ });
 		goto out;
 	}
+	flush_everywhere();
 	seen_resets = READ_ONCE(page->resets_wanted);
 	seen_state = AVMM_PARTITION_RUNNING;
 	avmm_legacy_go();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Hypercalls of the service partition. include/avmm/hypercall.h is their documentation. */
 #include <avmm/hypercall.h>
+#include <vmx/root/insn.h>
 #include <vmx/root/instr.h>
 #include <vmx/root/root.h>
 #include <vmx/root/upcalls.h>
@@ -94,6 +95,10 @@ bool core_hypercall(struct vcpu *v)
 		break;
 	case AVMM_HC_KICK_VECTOR:
 		result = set_vector(&v->cpu->kick_vector, v->gpr[RBX]);
+		break;
+	case AVMM_HC_FLUSH:
+		invept(INV_SINGLE_CONTEXT, service_eptp());
+		result = 0;
 		break;
 	case AVMM_HC_DEBUG_FAULT:
 		result = debug_fault(v->gpr[RBX]);

@@ -14,6 +14,8 @@ enum avmm_hypercall {
 	AVMM_HC_LEAVE		= 0x41560001,	/* this CPU goes back to the bare machine; returns 0 there */
 	AVMM_HC_MESSAGE_VECTOR	= 0x41560002,	/* RBX: vector that the monitor raises on this CPU, 0: none */
 
+	AVMM_HC_FLUSH		= 0x41560003,	/* this CPU forgets where memory was that Linux has lent, or got back */
+
 	/* the user partition, avmm/partition.h; -EBUSY, -ENOENT, -EINVAL where the state or the argument is wrong */
 	AVMM_HC_PARTITION_CREATE = 0x41560010,	/* RBX: physical address of struct avmm_partition_config */
 	AVMM_HC_PARTITION_RAM	= 0x41560011,	/* RBX: of a page of block addresses, RCX: how many, RDX: guest address */

@@ -87,8 +87,10 @@ void vmx_start_at(struct vcpu *v, u64 cs_sel, u64 cs_base, u64 rip)
 	vmwrite(VMCS_GUEST_ACTIVITY, VMX_ACTIVITY_ACTIVE);
 }
 
+/* Where memory was that Linux has lent while this CPU was parked, and could not be told (AVMM_HC_FLUSH), is forgotten. */
 static void start_service(struct vcpu *v, u64 cs_sel, u64 cs_base, u64 rip)
 {
+	invept(INV_ALL_CONTEXTS, 0);
 	vmx_start_at(v, cs_sel, cs_base, rip);
 	v->cpu->stats->state = AVMM_CPU_SERVICE;
 }

@@ -449,21 +449,6 @@ static int refuse_start(struct avmm_refusal *why, int err, const char *step)
 	}
 }
 
-/* Their interrupts and the invalidation of their BARs are the shared CPU's alone so far. */
-static bool devices_assigned(void)
-{
-	struct avmm_device_info info;
-	unsigned int i;
-
-	for (i = 0; i < AVMM_MAX_DEVICES; i++)
-		if (avmm_device_info(i, &info))
-			return true;
-	for (i = 0; i < AVMM_LEGACIES; i++)
-		if (avmm_legacy_info(i, &info))
-			return true;
-	return false;
-}
-
 static int start(const struct avmm_partition_entry *entry, struct avmm_refusal *why)
 {
 	const struct avmm_partition_page *page = avmm_shared_partition();
@@ -481,9 +466,6 @@ static int start(const struct avmm_partition_entry *entry, struct avmm_refusal *
 		err = avmm_disk_leave_ram(why);
 	if (err)
 		return err;
-	if (placement.dedicated && devices_assigned())
-		return avmm_refuse(why, -EOPNOTSUPP, "direct-access devices and CPUs of its own are not supported together "
-				   "yet: avmmctl device release, or cpus = 1");
 	err = avmm_cpus_take(placement.dedicated, cpus, why);
 	if (err)
 		return err;

@@ -114,6 +114,20 @@ class Cpus:
         u.run(f'echo {CARD} >{driver}/bind')
         assert dhcp(u).startswith('10.0.2.')
 
+    def test_reset_while_receiving(self, m, u, quiet):
+        """The new guest has the card again, whichever vCPU it had interrupted, and all its CPUs."""
+        if self.shape['cpus'] < 3:
+            pytest.skip('another boot of the guest')
+        with Flood(m):
+            m.run('avmmctl reset', timeout=120)
+            u.wait_up()
+            assert u.out('nproc') == str(self.cpus)
+            u.card_drivers()
+            assert dhcp(u).startswith('10.0.2.')
+            before = interrupts(u, 'eth0')[1]
+            u.run('sleep 1')
+            assert sum(interrupts(u, 'eth0')[1]) > sum(before) + 10
+
     def test_stop_while_receiving(self, m, u, quiet):
         """Its memory stays as it is, and its CPUs are Linux's again."""
         with Flood(m) as flood:

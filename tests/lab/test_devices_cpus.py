@@ -211,7 +211,9 @@ class Desk:
             before = interrupts(u, '^ *1:.*i8042')[1]
             assert keys_arrive(u, display)
             after = interrupts(u, '^ *1:.*i8042')[1]
-            assert after[vcpu] - before[vcpu] >= 8 and sum(after) - sum(before) == after[vcpu] - before[vcpu]
+            print(f'vCPU {vcpu}: {before}, {after}')
+            # eight bytes, of which an interrupt may find more than one
+            assert after[vcpu] - before[vcpu] >= 4 and sum(after) - sum(before) == after[vcpu] - before[vcpu]
         assert finished(devices(m)['i8042']) and devices(m)['i8042']['commands_refused'] == 0
 
     def test_screen(self, m, u, display, quiet):

@@ -5,7 +5,8 @@
  *
  *	assigned	bound to the stub, decoding, not mastering the bus, its interrupt line requested but masked
  *	live		a partition runs with it: an interrupt masks the line and is relayed; acknowledged, it is unmasked; it
- *			masters the bus while the guest says so and the partition's addresses are the machine's (window.c)
+ *			masters the bus while the guest says so and the partition's addresses are the machine's (window.c);
+ *			the copy of its expansion ROM is kept from before that until the monitor has let it go
  *
  * A line is masked at the device where it can do so (DisINTx, PCI 2.3): then others may share it. Else the line itself
  * is, and it must be this device's alone: Linux refuses to request it otherwise.
@@ -14,14 +15,17 @@
  * the interrupt handler touches. Lock order: partition.c's lock, then `lock`, then device locks; `irq_lock` last.
  */
 #include <linux/interrupt.h>
+#include <linux/gfp.h>
 #include <linux/io.h>
 #include <linux/irq.h>
+#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/pci.h>
 #include <linux/smp.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
+#include <asm/cacheflush.h>
 #include <avmm/hypercall.h>
 #include "module.h"
 #include "device.h"
@@ -45,6 +49,9 @@ struct direct {
 	bool masked;			/* relayed, and not yet acknowledged */
 	u32 seen;			/* acknowledgements, at the last look */
 	u32 master;			/* bus mastering as it is set now; what the monitor was told */
+	bool shows_rom;
+	void *rom;			/* the copy that the monitor has, of rom_size bytes; NULL: there is none */
+	u32 rom_size;
 	call_single_data_t relay;
 	call_single_data_t mastered;
 	char was[32];			/* the driver that had it */
@@ -480,7 +487,7 @@ static int bind(struct direct *d, struct avmm_refusal *why)
 	return taking_err;
 }
 
-static int assign(struct pci_dev *pdev, u32 dma, struct avmm_refusal *why)
+static int assign(struct pci_dev *pdev, u32 dma, bool rom, struct avmm_refusal *why)
 {
 	struct direct *d = find(NULL);
 	int err;
@@ -494,7 +501,7 @@ static int assign(struct pci_dev *pdev, u32 dma, struct avmm_refusal *why)
 	err = check_kind(pdev, why);
 	if (err)
 		return err;
-	*d = (struct direct){ .number = d - devices, .dma = dma, .guest_devfn = place(pdev) };
+	*d = (struct direct){ .number = d - devices, .dma = dma, .guest_devfn = place(pdev), .shows_rom = rom };
 	INIT_CSD(&d->relay, relay, d);
 	INIT_CSD(&d->mastered, tell_mastering, d);
 	strscpy(d->was, pdev->dev.driver ? pdev->dev.driver->name : "", sizeof(d->was));
@@ -507,14 +514,14 @@ static int assign(struct pci_dev *pdev, u32 dma, struct avmm_refusal *why)
 	return err;
 }
 
-int avmm_device_assign(const char *address, u32 dma, struct avmm_refusal *why)
+int avmm_device_assign(const char *address, u32 dma, bool rom, struct avmm_refusal *why)
 {
 	struct pci_dev *pdev;
 	int err;
 
 	mutex_lock(&lock);
 	pdev = look_up(address, why);
-	err = IS_ERR(pdev) ? PTR_ERR(pdev) : assign(pdev, dma, why);
+	err = IS_ERR(pdev) ? PTR_ERR(pdev) : assign(pdev, dma, rom, why);
 	if (err && !IS_ERR(pdev))
 		pci_dev_put(pdev);
 	mutex_unlock(&lock);
@@ -571,6 +578,7 @@ bool avmm_device_info(unsigned int number, struct avmm_device_info *info)
 		info->irq = d->irq;
 		info->guest_devfn = d->guest_devfn;
 		info->dma = d->dma;
+		info->rom = d->rom_size;
 		info->live = READ_ONCE(d->live);
 		if (info->live)
 			info->counts = avmm_shared_partition()->device[number];
@@ -600,6 +608,54 @@ static void describe_bars(struct pci_dev *pdev, struct avmm_device *page)
 	}
 }
 
+static void drop_rom(struct direct *d)
+{
+	if (d->rom)
+		free_pages_exact(d->rom, d->rom_size);
+	d->rom = NULL;
+	d->rom_size = 0;
+}
+
+/* In memory as well as in caches: the guest may map it uncached. */
+static int take_rom(struct direct *d, const void __iomem *rom, size_t size)
+{
+	u32 whole = roundup_pow_of_two(max_t(size_t, size, PAGE_SIZE));
+
+	d->rom = alloc_pages_exact(whole, GFP_KERNEL);
+	if (!d->rom)
+		return -ENOMEM;
+	d->rom_size = whole;
+	memset(d->rom, 0xff, whole);
+	memcpy_fromio(d->rom, rom, size);
+	clflush_cache_range(d->rom, whole);
+	return 0;
+}
+
+/*
+ * The images of its expansion ROM, as far as Linux finds any. A copy, since the ROM itself may share its address decoder
+ * with BARs, and need not be on a page boundary.
+ */
+static int copy_rom(struct direct *d)
+{
+	void __iomem *rom;
+	size_t size;
+	int err = 0;
+
+	drop_rom(d);
+	if (!d->shows_rom || !pci_resource_len(d->pdev, PCI_ROM_RESOURCE))
+		return 0;
+	rom = pci_map_rom(d->pdev, &size);
+	if (!rom)
+		return 0;
+	if (size <= AVMM_DEVICE_ROM_MAX)
+		err = take_rom(d, rom, size);
+	else
+		pr_avmm(KERN_INFO, "%s: its expansion ROM stays hidden: %zu KiB are more than %llu\n", pci_name(d->pdev),
+			size >> 10, AVMM_DEVICE_ROM_MAX >> 10);
+	pci_unmap_rom(d->pdev, rom);
+	return err;
+}
+
 static void describe(struct direct *d, struct avmm_device *page)
 {
 	u32 value;
@@ -610,6 +666,8 @@ static void describe(struct direct *d, struct avmm_device *page)
 	page->address = d->pdev->bus->number << 8 | d->pdev->devfn;
 	page->guest_devfn = d->guest_devfn;
 	page->flags = AVMM_DEVICE_PRESET | (may_master(d) ? AVMM_DEVICE_MASTER : 0);
+	page->rom = d->rom ? virt_to_phys(d->rom) : 0;
+	page->rom_size = d->rom_size;
 	describe_bars(d->pdev, page);
 	for (i = 0; i < AVMM_DEVICE_CONFIG; i += sizeof(value)) {
 		pci_read_config_dword(d->pdev, i, &value);
@@ -633,6 +691,11 @@ int avmm_device_attach(void *page, struct avmm_refusal *why)
 		if (may_master(d) && !avmm_window_taken()) {
 			err = avmm_refuse(why, -EPERM, "%s: dma = trusted needs memory_mode = identity: elsewhere the guest's "
 					  "addresses are not the machine's", pci_name(d->pdev));
+			break;
+		}
+		err = copy_rom(d);
+		if (err) {
+			avmm_refuse(why, err, "%s: no memory for a copy of its expansion ROM", pci_name(d->pdev));
 			break;
 		}
 		describe(d, page);
@@ -702,7 +765,7 @@ void avmm_device_halt(void)
 			halt_one(&devices[i]);
 }
 
-/* Its registers are Linux's again. */
+/* Their registers are Linux's again. */
 void avmm_device_rest(void)
 {
 	unsigned int i;
@@ -710,6 +773,7 @@ void avmm_device_rest(void)
 	for (i = 0; i < AVMM_MAX_DEVICES; i++) {
 		struct direct *d = &devices[i];
 
+		drop_rom(d);
 		if (!d->used)
 			continue;
 		d->used = false;

@@ -16,6 +16,7 @@ struct avmm_device_info {
 	u32 irq;			/* Linux's; 0: none */
 	u32 guest_devfn;
 	u32 dma;			/* enum avmm_dma */
+	u32 rom;			/* bytes of expansion ROM that the partition sees */
 	bool live;			/* a partition that runs has it */
 	struct avmm_device_counts counts;	/* zero unless it is live */
 };
@@ -23,8 +24,11 @@ struct avmm_device_info {
 int avmm_device_init(void);
 void avmm_device_exit(void);		/* all go back to Linux */
 
-/* address: "0000:00:04.0" or "00:04.0". May sleep; 0 or a negative errno, with `why` filled in. */
-int avmm_device_assign(const char *address, u32 dma, struct avmm_refusal *why);
+/*
+ * address: "0000:00:04.0" or "00:04.0"; rom: the partition sees its expansion ROM. May sleep; 0 or a negative errno, with
+ * `why` filled in.
+ */
+int avmm_device_assign(const char *address, u32 dma, bool rom, struct avmm_refusal *why);
 int avmm_device_release(const char *address, struct avmm_refusal *why);
 /* The assigned device with this number; false: there is none. */
 bool avmm_device_info(unsigned int number, struct avmm_device_info *info);
@@ -33,7 +37,7 @@ bool avmm_device_info(unsigned int number, struct avmm_device_info *info);
 int avmm_device_attach(void *page, struct avmm_refusal *why);
 void avmm_device_go(void);
 void avmm_device_halt(void);		/* no interrupt, no DMA any more; may be called again */
-void avmm_device_rest(void);		/* the monitor has let their registers go: reset */
+void avmm_device_rest(void);		/* the monitor has let registers and ROMs go: reset */
 
 /* device-reset.c: by PCI, or as its programming interface says. locked: the device's lock is held. */
 bool avmm_device_can_reset(struct pci_dev *pdev);

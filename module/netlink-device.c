@@ -8,6 +8,7 @@
 
 const struct nla_policy avmm_assign_policy[] = {
 	[AVMM_ATTR_DEVICE_ADDRESS] = { .type = NLA_NUL_STRING, .len = 40 },
+	[AVMM_ATTR_DEVICE_DMA] = { .type = NLA_U32 },
 	[AVMM_ASSIGN_ATTRS] = { .type = NLA_U32 },
 };
 
@@ -31,6 +32,7 @@ static int put_entry(struct sk_buff *skb, struct netlink_callback *cb, const str
 	if (nla_put_string(skb, AVMM_ATTR_DEVICE_ADDRESS, info->address) ||
 	    nla_put_string(skb, AVMM_ATTR_DEVICE_DRIVER, info->driver) ||
 	    nla_put_u32(skb, AVMM_ATTR_DEVICE_DMA, info->dma) ||
+	    nla_put_u32(skb, AVMM_ATTR_DEVICE_ROM, info->rom) ||
 	    nla_put_u32(skb, AVMM_ATTR_DEVICE_IRQ, info->irq) ||
 	    nla_put_u32(skb, AVMM_ATTR_DEVICE_GUEST, info->guest_devfn) ||
 	    nla_put_u32(skb, AVMM_ATTR_DEVICE_LIVE, info->live) ||
@@ -60,11 +62,11 @@ int avmm_dump_devices(struct sk_buff *skb, struct netlink_callback *cb)
 	return skb->len;
 }
 
-static int assign(const char *address, u32 dma, struct avmm_refusal *why)
+static int assign(const char *address, u32 dma, bool rom, struct avmm_refusal *why)
 {
 	int legacy = avmm_legacy_find(address);
 
-	return legacy < 0 ? avmm_device_assign(address, dma, why) : avmm_legacy_assign(legacy, why);
+	return legacy < 0 ? avmm_device_assign(address, dma, rom, why) : avmm_legacy_assign(legacy, why);
 }
 
 static int release(const char *address, struct avmm_refusal *why)
@@ -78,10 +80,13 @@ int avmm_do_assign(struct sk_buff *request, struct genl_info *info)
 {
 	struct avmm_refusal *why = avmm_next_refusal();
 	struct nlattr *address = info->attrs[AVMM_ATTR_DEVICE_ADDRESS], *dma = info->attrs[AVMM_ATTR_DEVICE_DMA];
+	struct nlattr *rom = info->attrs[AVMM_ATTR_DEVICE_ROM];
+	int err;
 
 	if (!address || (dma && nla_get_u32(dma) > AVMM_DMA_TRUSTED))
 		return avmm_answer(info, avmm_refuse(why, -EINVAL, "which device?"), why);
-	return avmm_answer(info, assign(nla_data(address), dma ? nla_get_u32(dma) : AVMM_DMA_NONE, why), why);
+	err = assign(nla_data(address), dma ? nla_get_u32(dma) : AVMM_DMA_NONE, !rom || nla_get_u32(rom), why);
+	return avmm_answer(info, err, why);
 }
 
 int avmm_do_release(struct sk_buff *request, struct genl_info *info)

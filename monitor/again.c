@@ -69,10 +69,13 @@ static struct known *ways_of(u32 vcpu, u64 rip)
 	return &known[vcpu][(rip >> 3 ^ rip >> 7) % (KNOWN / WAYS) * WAYS];
 }
 
-/* A page of the partition's RAM, to be read until the same slot is mapped again. NULL: no RAM. */
+/*
+ * A page of the partition's RAM, to be read until the same slot is mapped again. NULL: no RAM. Nor a ROM: at an address
+ * in one of a device there may be another one later.
+ */
 static COLD void *map(const struct known *k, unsigned int page, u64 gpa)
 {
-	u64 hpa = user_memory(gpa, EPT_RWX);
+	u64 hpa = user_memory(gpa, EPT_W);
 
 	return hpa ? window_keep((u32)(k - known[0]) * PAGES + page, hpa) : NULL;
 }

@@ -4,6 +4,7 @@
  * interrupts on its lines. What may be where is decided in vdev/bars.c, what configuration space shows in vdev/direct.c.
  *
  *	memory BAR	in the user's EPT, uncached, where the guest put it; taken out of the service's EPT
+ *	expansion ROM	likewise, but a copy in Linux's memory: read-only, cached, and not taken from the service
  *	port BAR	at the machine's own address: no exit, by the I/O bitmap; elsewhere: each access is forwarded
  *	INTx		the module masks the machine's line and relays; when the guest is done, the module unmasks it
  *
@@ -30,7 +31,7 @@
 #include "partition.h"
 
 #define ENOENT		2
-#define BARS		(AVMM_MAX_DEVICES * AVMM_DEVICE_BARS)
+#define BARS		(AVMM_MAX_DEVICES * DIRECT_BARS)
 #define FOUR_GIB	(1ull << 32)
 #define LEGACY_END	0x100000ull	/* below: RAM, video memory, ROMs */
 #define FIXED_BASE	0xfec00000ull	/* from here to 4 GiB: APICs, HPET, message addresses, firmware */
@@ -38,6 +39,8 @@
 #define IO_PAGES	2
 #define REG_BARS	0x10
 #define REG_BARS_END	0x28
+#define REG_ROM		0x30
+#define REG_ROM_END	0x34
 #define REG_COMMAND	0x04
 
 struct lent_bar {
@@ -50,7 +53,7 @@ struct lent_bar {
 
 static struct slot {
 	struct direct direct;
-	struct lent_bar bar[AVMM_DEVICE_BARS];
+	struct lent_bar bar[DIRECT_BARS];
 	bool pending;		/* an interrupt that the guest has not finished */
 	bool line;		/* as the chip set has it */
 	bool master;		/* bus mastering, as the guest wants it; … */
@@ -121,7 +124,7 @@ static void unmap(struct slot *s, unsigned int i)
 
 	if (bar->place == BARS_NOWHERE)
 		return;
-	if (s->direct.device.bar[i].flags & AVMM_BAR_IO) {
+	if (direct_bar(&s->direct, i)->flags & AVMM_BAR_IO) {
 		bus_unmap(&user.platform.ports, &bar->row, 1, bar);
 		direct_pass_ports(bar->place, size, false);
 	} else {
@@ -132,17 +135,25 @@ static void unmap(struct slot *s, unsigned int i)
 }
 
 /*
- * False: a table is missing. Rights as RAM has them: what a guest fetches from its device is its own affair, except where
- * large pages must not be executed (exec.h).
+ * What the guest writes to a ROM is an access to what nobody has, as with its firmware's. Rights of the rest as RAM has
+ * them: what a guest fetches from its device is its own affair, except where large pages must not be executed (exec.h).
  */
+static int map_memory(u32 i, u64 place, u64 base, u64 size)
+{
+	if (i == DIRECT_ROM)
+		return ept_map(&user.ept, place, base, size, EPT_R | EPT_X, MTRR_WB);
+	return ept_map(&user.ept, place, base, size, user.exec.slot ? EPT_RW : EPT_RWX, MTRR_UC);
+}
+
+/* False: a table is missing. */
 static bool map(struct slot *s, unsigned int i, u64 place)
 {
-	const struct avmm_device_bar *real = &s->direct.device.bar[i];
+	const struct avmm_device_bar *real = direct_bar(&s->direct, i);
 	struct lent_bar *bar = &s->bar[i];
 	u64 size = direct_bar_size(&s->direct, i);
 
 	if (!(real->flags & AVMM_BAR_IO)) {
-		if (ept_map(&user.ept, place, real->base, size, user.exec.slot ? EPT_RW : EPT_RWX, MTRR_UC))
+		if (map_memory(i, place, real->base, size))
 			return false;
 	} else {
 		if (!bus_map(&user.platform.ports, place, &bar->row, 1, bar))
@@ -189,13 +200,13 @@ static void describe(struct bars_bar *bars)
 	u32 n, i;
 
 	for (n = 0; n < nslots; n++)
-		for (i = 0; i < AVMM_DEVICE_BARS; i++) {
+		for (i = 0; i < DIRECT_BARS; i++) {
 			struct direct *d = &slots[n].direct;
 
 			*bars++ = (struct bars_bar){
 				.base = direct_bar_base(d, &user.platform.pci, i),
 				.size = direct_bar_size(d, i),
-				.io = d->device.bar[i].flags & AVMM_BAR_IO,
+				.io = direct_bar(d, i)->flags & AVMM_BAR_IO,
 				.enabled = direct_bar_enabled(d, &user.platform.pci, i),
 			};
 		}
@@ -214,17 +225,17 @@ static void plan(void)
 	space.nmemory = reserved_memory(memory);
 	space.nports = reserved_ports(ports);
 	describe(bars);
-	bars_plan(bars, nslots * AVMM_DEVICE_BARS, &space);
+	bars_plan(bars, nslots * DIRECT_BARS, &space);
 	for (n = 0; n < nslots; n++)
-		for (i = 0; i < AVMM_DEVICE_BARS; i++)
-			if (slots[n].bar[i].place != bars[n * AVMM_DEVICE_BARS + i].place)
+		for (i = 0; i < DIRECT_BARS; i++)
+			if (slots[n].bar[i].place != bars[n * DIRECT_BARS + i].place)
 				unmap(&slots[n], i);
 	for (n = 0; n < nslots; n++) {
 		struct slot *s = &slots[n];
 		u32 refused = 0;
 
-		for (i = 0; i < AVMM_DEVICE_BARS; i++) {
-			const struct bars_bar *bar = &bars[n * AVMM_DEVICE_BARS + i];
+		for (i = 0; i < DIRECT_BARS; i++) {
+			const struct bars_bar *bar = &bars[n * DIRECT_BARS + i];
 			bool good = bar->place != BARS_NOWHERE;
 
 			if (good && s->bar[i].place == BARS_NOWHERE)
@@ -301,7 +312,8 @@ static void written(struct pci *pci, void *ctx, unsigned int offset, unsigned in
 		set_line(s);
 		s->master = direct_master(&s->direct, &user.platform.pci);
 		unsettle();
-	} else if (offset < REG_BARS_END && offset + size > REG_BARS) {
+	} else if ((offset < REG_BARS_END && offset + size > REG_BARS) ||
+		   (offset < REG_ROM_END && offset + size > REG_ROM)) {
 		unsettle();
 	}
 }
@@ -330,8 +342,8 @@ static s64 lend(struct slot *s)
 {
 	u32 i;
 
-	for (i = 0; i < AVMM_DEVICE_BARS; i++) {
-		const struct avmm_device_bar *real = &s->direct.device.bar[i];
+	for (i = 0; i < DIRECT_BARS; i++) {
+		const struct avmm_device_bar *real = direct_bar(&s->direct, i);
 		struct lent_bar *bar = &s->bar[i];
 
 		*bar = (struct lent_bar){
@@ -342,13 +354,33 @@ static s64 lend(struct slot *s)
 		};
 		if (!real->size || real->flags & AVMM_BAR_IO)
 			continue;
-		if (direct_is_monitors(real->base, real->size) || real->base >> machine.phys_bits)
+		if (direct_is_monitors(real->base, real->size) || (real->base + real->size - 1) >> machine.phys_bits)
 			return -EINVAL;
+		if (i == DIRECT_ROM)
+			continue;
 		bar->lent = service_lend(real->base, direct_bar_size(&s->direct, i));
 		if (!bar->lent)
 			return -ENOMEM;
 	}
 	return 0;
+}
+
+/* The copy of a ROM is memory that no other copy and no BAR has a part of. Of the first n devices. */
+static bool roms_apart(u32 n)
+{
+	u32 a, b, i;
+
+	for (a = 0; a < n; a++)
+		for (b = 0; b < n; b++)
+			for (i = 0; i < DIRECT_BARS; i++) {
+				const struct avmm_device_bar *other = direct_bar(&slots[b].direct, i);
+				const struct avmm_device_bar *rom = &slots[a].direct.rom;
+
+				if (rom != other && !(other->flags & AVMM_BAR_IO) &&
+				    bars_overlap(rom->base, rom->size, other->base, other->size))
+					return false;
+			}
+	return true;
 }
 
 s64 direct_add(u64 device_phys)
@@ -371,7 +403,7 @@ s64 direct_add(u64 device_phys)
 		if (slots[i].direct.device.number == s->direct.device.number ||
 		    slots[i].direct.device.guest_devfn == s->direct.device.guest_devfn)
 			return -EINVAL;
-	if (s->direct.device.flags & AVMM_DEVICE_MASTER && !user.config.window)
+	if (!roms_apart(nslots + 1) || (s->direct.device.flags & AVMM_DEVICE_MASTER && !user.config.window))
 		return -EINVAL;
 	s->direct.model.written = written;
 	err = lend(s);

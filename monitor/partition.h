@@ -176,7 +176,7 @@ void partition_off(struct cpu *cpu, u32 reason);
 void partition_stop(struct cpu *cpu);	/* as the guest wanted */
 void partition_off_here(struct vcpu *v, u32 reason);	/* … or as its vCPU forces us to */
 
-/* Where the partition's memory at gpa is, with one of these rights; 0: no RAM and no ROM is there. A BAR is none. */
+/* Where the partition's memory at gpa is, with one of these rights; 0: no RAM and no ROM is there. A BAR is neither. */
 static inline u64 user_memory(u64 gpa, u64 rights)
 {
 	struct ept_entry e = ept_walk(&user.ept, gpa);

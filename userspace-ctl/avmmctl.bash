@@ -53,6 +53,10 @@ _avmmctl()
 		mapfile -t COMPREPLY < <(compgen -W 'normal identity' -- "$word")
 		return
 		;;
+	--rom)
+		mapfile -t COMPREPLY < <(compgen -W 'yes no' -- "$word")
+		return
+		;;
 	--dma)
 		mapfile -t COMPREPLY < <(compgen -W 'off trusted' -- "$word")
 		return
@@ -75,7 +79,7 @@ _avmmctl()
 	top) mapfile -t COMPREPLY < <(compgen -W '--interval --count --json --help' -- "$word") ;;
 	stats) mapfile -t COMPREPLY < <(compgen -W '--interval --cpu --json --help' -- "$word") ;;
 	disk) mapfile -t COMPREPLY < <(compgen -f -W 'list attach detach reset disk0 disk1 disk2 disk3 --json --help' -- "$word") ;;
-	device) mapfile -t COMPREPLY < <(compgen -W "list assign release window --dma --json --help i8042 vga $(cd /sys/bus/pci/devices && echo *)" \
+	device) mapfile -t COMPREPLY < <(compgen -W "list assign release window --dma --rom --json --help i8042 vga $(cd /sys/bus/pci/devices && echo *)" \
 		-- "$word") ;;
 	nbd) mapfile -t COMPREPLY < <(compgen -W "connect disconnect status accept --help $(cd /dev && echo /dev/nbd[0-9]*)" \
 		-- "$word") ;;

@@ -385,6 +385,12 @@ bool config_dma(const char *text, u32 *dma)
 	return *dma == AVMM_DMA_OFF || !strcmp(text, "trusted");
 }
 
+bool config_rom(const char *text, bool *hide)
+{
+	*hide = !strcmp(text, "no");
+	return *hide || !strcmp(text, "yes");
+}
+
 bool config_legacy(const char *text)
 {
 	return !strcmp(text, "i8042") || !strcmp(text, "vga");
@@ -407,12 +413,12 @@ static bool name_device(struct config *config, struct config_device *device, con
 static bool device_key(struct config *config, int n, const char *name, const char *value, int line)
 {
 	struct config_device *device = &config->device[n];
-	bool dma = !strcmp(name, "dma");
-	int *from = dma ? &device->from_dma : &device->from_device;
+	bool dma = !strcmp(name, "dma"), rom = !strcmp(name, "rom");
+	int *from = dma ? &device->from_dma : rom ? &device->from_rom : &device->from_device;
 
-	if (!dma && strcmp(name, "pci") && strcmp(name, "isa") && strcmp(name, "vga"))
+	if (!dma && !rom && strcmp(name, "pci") && strcmp(name, "isa") && strcmp(name, "vga"))
 		return refuse(config, line, "unknown key `%s` in section [device%d]", name, n);
-	if (*from && (dma || !strcmp(name, "pci")))
+	if (*from && (dma || rom || !strcmp(name, "pci")))
 		return refuse(config, line, "`%s` stands in line %d already", name, *from);
 	if (*from)
 		return refuse(config, line, "`%s`: the device of this section stands in line %d already", name, *from);
@@ -420,6 +426,9 @@ static bool device_key(struct config *config, int n, const char *name, const cha
 	if (dma)
 		return config_dma(value, &device->dma) ||
 		       refuse(config, line, "dma = %.160s: off or trusted", value);
+	if (rom)
+		return config_rom(value, &device->hide_rom) ||
+		       refuse(config, line, "rom = %.160s: yes or no", value);
 	return name_device(config, device, name, value, line);
 }
 
@@ -434,6 +443,8 @@ static bool finish_devices(struct config *config)
 			return refuse(config, device->heading, "[device%d]: `pci`, `isa` or `vga` is missing", i);
 		if (device->from_dma && config_legacy(device->address))
 			return refuse(config, device->from_dma, "`dma` is for PCI devices: %s cannot do any", device->address);
+		if (device->from_rom && config_legacy(device->address))
+			return refuse(config, device->from_rom, "`rom` is for PCI devices: %s has none", device->address);
 		for (k = 0; k < i && device->heading; k++)
 			if (!strcmp(config->device[k].address, device->address))
 				return refuse(config, device->from_device, "%s: that is device%d already", device->address, k);

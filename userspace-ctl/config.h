@@ -41,8 +41,9 @@ enum config_disk_key { DISK_BUS, DISK_BACKING, DISK_CDROM, DISK_READONLY, DISK_O
 struct config_device {
 	char address[16];		/* "0000:00:04.0", "i8042", "vga"; "": there is none */
 	u32 dma;			/* AVMM_ATTR_DEVICE_DMA */
+	bool hide_rom;
 	int heading;			/* the line with it */
-	int from_device, from_dma;	/* lines */
+	int from_device, from_dma, from_rom;	/* lines */
 };
 
 _Static_assert(CONFIG_KEYS == KEY_DISKS + CONFIG_DISKS * CONFIG_DISK_KEYS, "each disk has each key");
@@ -105,6 +106,9 @@ bool config_legacy(const char *text);
 
 /* "off", "trusted": as AVMM_ATTR_DEVICE_DMA. Returns false for anything else. */
 bool config_dma(const char *text, u32 *dma);
+
+/* "yes", "no". Returns false for anything else. */
+bool config_rom(const char *text, bool *hide);
 
 /* "memory", "cap-user": as an option's name. */
 const char *config_option_name(enum config_key key);

@@ -34,12 +34,14 @@ struct listing {
 	u32 count;
 };
 
-static int send_device(struct connection *connection, u8 cmd, const char *address, const u32 *dma)
+/* device: with what it is assigned; NULL: it is not. */
+static int send_device(struct connection *connection, u8 cmd, const char *address, const struct config_device *device)
 {
 	struct nl_msg *msg = new_request(connection, cmd);
 
 	if (msg && (nla_put_string(msg, AVMM_ATTR_DEVICE_ADDRESS, address) ||
-		    (dma && nla_put_u32(msg, AVMM_ATTR_DEVICE_DMA, *dma)))) {
+		    (device && (nla_put_u32(msg, AVMM_ATTR_DEVICE_DMA, device->dma) ||
+				nla_put_u32(msg, AVMM_ATTR_DEVICE_ROM, !device->hide_rom))))) {
 		nlmsg_free(msg);
 		msg = NULL;
 	}
@@ -56,8 +58,9 @@ static int is_assigned(struct nlmsghdr *header, void *opaque)
 	return ret;
 }
 
-int device_assign(struct connection *connection, const char *address, u32 dma, bool again)
+int device_assign(struct connection *connection, const struct config_device *device, bool again)
 {
+	const char *address = device->address;
 	struct device_status status = { .number = 0 };
 	char words[256];
 	int ret;
@@ -68,9 +71,9 @@ int device_assign(struct connection *connection, const char *address, u32 dma, b
 		return ret;
 	if (!config_legacy(address) && device_in_use(address, words, sizeof(words)))
 		return fail("%s is in use by the service partition: %s", address, words);
-	if (dma == AVMM_DMA_TRUSTED)
+	if (device->dma == AVMM_DMA_TRUSTED)
 		notice("dma = trusted: by %s the user partition can reach all memory of this machine", address);
-	return send_device(connection, AVMM_CMD_DEVICE_ASSIGN, address, &dma);
+	return send_device(connection, AVMM_CMD_DEVICE_ASSIGN, address, device);
 }
 
 int device_release(struct connection *connection, const char *address)
@@ -185,6 +188,7 @@ static void add_place_json(struct json_object *object, const struct device_statu
 	snprintf(guest, sizeof(guest), "00:%02x.%u", status->guest >> 3 & 31, status->guest & 7);
 	json_object_object_add(object, "guest", json_object_new_string(guest));
 	json_object_object_add(object, "dma", json_object_new_string(dma_names[status->dma % 3]));
+	json_object_object_add(object, "rom", json_object_new_uint64(status->rom));
 }
 
 static struct json_object *entry_json(const struct entry *entry)
@@ -340,16 +344,21 @@ struct choice {
 	const char *verb;
 	const char *argument;
 	const char *dma;
+	const char *rom;
 };
 
 static int parse(const struct command *self, int argc, char **argv, struct choice *choice)
 {
-	static const struct option options[] = { { "dma", required_argument, NULL, 'd' }, COMMON_OPTIONS };
+	static const struct option options[] = {
+		{ "dma", required_argument, NULL, 'd' }, { "rom", required_argument, NULL, 'r' }, COMMON_OPTIONS
+	};
 	int c, status;
 
 	while ((c = getopt_long(argc, argv, "-:jh", options, NULL)) != -1) {
 		if (c == 'd')
 			choice->dma = optarg;
+		else if (c == 'r')
+			choice->rom = optarg;
 		else if (c == 1 && !choice->verb)
 			choice->verb = optarg;
 		else if (c == 1 && !choice->argument)
@@ -362,61 +371,64 @@ static int parse(const struct command *self, int argc, char **argv, struct choic
 	return GO_ON;
 }
 
-static int act(struct connection *connection, const struct choice *choice, const char *address, u32 dma)
+static int act(struct connection *connection, const struct choice *choice, const struct config_device *device)
 {
 	struct json_object *object;
 	bool take = !strcmp(choice->verb, "assign");
 	int ret;
 
-	ret = take ? device_assign(connection, address, dma, false) : device_release(connection, address);
+	ret = take ? device_assign(connection, device, false) : device_release(connection, device->address);
 	if (ret || !output_json)
 		return ret;
 	object = json_object_new_object();
-	json_object_object_add(object, "address", json_object_new_string(address));
+	json_object_object_add(object, "address", json_object_new_string(device->address));
 	json_object_object_add(object, "owner", json_object_new_string(take ? "user" : "service"));
 	print_json(object, false);
 	return EXIT_DONE;
 }
 
-static int check(const struct command *self, const struct choice *choice, char address[16], u32 *dma)
+static int check(const struct command *self, const struct choice *choice, struct config_device *device)
 {
 	const char *verb = choice->verb;
 
 	if (!verb || (strcmp(verb, "list") && strcmp(verb, "assign") && strcmp(verb, "release") && strcmp(verb, "window")))
 		return usage_error(self, "device: list, assign, release or window?");
-	if (choice->dma && (strcmp(verb, "assign") || !config_dma(choice->dma, dma)))
+	if (choice->dma && (strcmp(verb, "assign") || !config_dma(choice->dma, &device->dma)))
 		return usage_error(self, "device: --dma off or --dma trusted, with assign");
+	if (choice->rom && (strcmp(verb, "assign") || !config_rom(choice->rom, &device->hide_rom)))
+		return usage_error(self, "device: --rom yes or --rom no, with assign");
 	if (!strcmp(verb, "list"))
 		return choice->argument ? usage_error(self, "device: what is `%s`?", choice->argument) : EXIT_DONE;
 	if (!strcmp(verb, "window"))
 		return choice->argument ? EXIT_DONE : usage_error(self, "device: how large a window?");
 	if (choice->argument && config_legacy(choice->argument)) {
-		snprintf(address, 16, "%s", choice->argument);
-		return choice->dma ? usage_error(self, "device: --dma is for PCI devices") : EXIT_DONE;
+		snprintf(device->address, sizeof(device->address), "%s", choice->argument);
+		if (choice->dma || choice->rom)
+			return usage_error(self, "device: --dma and --rom are for PCI devices");
+		return EXIT_DONE;
 	}
-	if (!choice->argument || !config_address(choice->argument, address))
+	if (!choice->argument || !config_address(choice->argument, device->address))
 		return usage_error(self, "device: which one? An address is expected, as in 0000:00:04.0, or i8042, or vga");
 	return EXIT_DONE;
 }
 
 int device_run(const struct command *self, int argc, char **argv)
 {
-	struct choice choice = { NULL, NULL, NULL };
+	struct choice choice = { NULL, NULL, NULL, NULL };
+	struct config_device device = { .dma = AVMM_DMA_NONE };
 	struct connection connection;
-	char address[16] = "";
-	u32 dma = 0;
 	int ret = parse(self, argc, argv, &choice);
 
 	if (ret != GO_ON)
 		return ret;
-	ret = check(self, &choice, address, &dma);
+	ret = check(self, &choice, &device);
 	if (!ret && !strcmp(choice.verb, "window"))
 		return window(choice.argument);
 	if (!ret)
 		ret = connect_module(&connection);
 	if (ret)
 		return ret;
-	ret = !strcmp(choice.verb, "list") ? list(&connection) : act(&connection, &choice, address, dma);
+	ret = !strcmp(choice.verb, "list") ? list(&connection) : act(&connection, &choice, &device);
 	disconnect(&connection);
 	return ret;
 }

@@ -4,6 +4,7 @@
 #define AVMMCTL_DEVICE_H
 
 #include <stddef.h>
+#include "config.h"
 #include "messages.h"
 #include "netlink.h"
 #include "window.h"
@@ -17,7 +18,7 @@ bool device_in_use(const char *address, char *words, size_t size);
 int device_window(u64 *size, u64 *base, enum window_state *state);
 
 /* Each returns EXIT_DONE, or EXIT_REFUSED after having said why. One that is assigned already: done if again. */
-int device_assign(struct connection *connection, const char *address, u32 dma, bool again);
+int device_assign(struct connection *connection, const struct config_device *device, bool again);
 int device_release(struct connection *connection, const char *address);
 
 #endif

@@ -362,6 +362,7 @@ int parse_device(struct nlmsghdr *header, struct device_status *device)
 	copy_text(attrs[AVMM_ATTR_DEVICE_ADDRESS], device->address, sizeof(device->address));
 	copy_text(attrs[AVMM_ATTR_DEVICE_DRIVER], device->driver, sizeof(device->driver));
 	device->dma = u32_or_0(attrs[AVMM_ATTR_DEVICE_DMA]);
+	device->rom = u32_or_0(attrs[AVMM_ATTR_DEVICE_ROM]);
 	device->irq = u32_or_0(attrs[AVMM_ATTR_DEVICE_IRQ]);
 	device->guest = u32_or_0(attrs[AVMM_ATTR_DEVICE_GUEST]);
 	device->live = u32_or_0(attrs[AVMM_ATTR_DEVICE_LIVE]);

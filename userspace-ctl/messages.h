@@ -111,6 +111,7 @@ struct device_status {
 	char address[16];
 	char driver[32];		/* that had it before */
 	u32 dma;
+	u32 rom;			/* bytes that the guest sees */
 	u32 irq;
 	u32 guest;			/* device << 3 | function */
 	u32 live;

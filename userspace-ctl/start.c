@@ -118,7 +118,7 @@ static int assign_some(struct start *start, bool legacy)
 		const struct config_device *device = &start->config.device[i];
 
 		if (device->address[0] && config_legacy(device->address) == legacy)
-			ret = device_assign(&start->control, device->address, device->dma, true);
+			ret = device_assign(&start->control, device, true);
 	}
 	return ret;
 }

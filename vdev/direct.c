@@ -6,6 +6,7 @@
 #define REG_STATUS	0x06
 #define REG_HEADER	0x0e
 #define REG_BAR0	0x10
+#define REG_ROM		0x30
 #define REG_CAPS	0x34
 #define REG_PIN		0x3d
 
@@ -15,6 +16,7 @@
 #define COMMAND_PARITY	0x0040u
 #define COMMAND_SERR	0x0100u
 #define COMMAND_NO_INTX	0x0400u
+#define ROM_ENABLE	0x0001u
 #define STATUS_CAPS	0x0010u
 #define STATUS_READ	0x06e0u		/* 66 MHz, fast back-to-back, DEVSEL timing: what passes */
 #define STATUS_ERRORS	0xf900u
@@ -42,7 +44,7 @@ struct rule {
 	u32 writable;		/* SHADOW */
 };
 
-/* The header. BARs and the ROM's register are apart; the ROM stays hidden. */
+/* The header. BARs and the ROM's register are apart. */
 static const struct rule header_rules[] = {
 	{ 0x00, 4, PASS, ~0u, 0 },			/* vendor, device */
 	{ REG_COMMAND, 2, VIRTUAL, 0, 0 },
@@ -129,7 +131,7 @@ static void apply(struct direct *d, const struct rule *rules, unsigned int n, un
 
 u64 direct_bar_size(const struct direct *d, unsigned int i)
 {
-	const struct avmm_device_bar *bar = &d->device.bar[i];
+	const struct avmm_device_bar *bar = direct_bar(d, i);
 
 	if (bar->size && !(bar->flags & AVMM_BAR_IO) && bar->size < DIRECT_MIN_MEMORY)
 		return DIRECT_MIN_MEMORY;
@@ -146,6 +148,14 @@ static void add_bar(struct direct *d, unsigned int i)
 	add(d, REG_BAR0 + 4 * i, 4, (u32)at | low, (u32)mask & (bar->flags & AVMM_BAR_IO ? ~3u : ~15u), 0);
 	if (bar->flags & AVMM_BAR_64)
 		add(d, REG_BAR0 + 4 * i + 4, 4, (u32)(at >> 32), (u32)(mask >> 32), 0);
+}
+
+/* As if its decoder were not shared with BARs: behind it is a copy. Firmware leaves it disabled. */
+static void add_rom(struct direct *d)
+{
+	u32 mask = (u32)~(d->rom.size - 1);
+
+	add(d, REG_ROM, 4, d->device.flags & AVMM_DEVICE_PRESET ? real(d, REG_ROM, 4) & mask : 0, mask | ROM_ENABLE, 0);
 }
 
 /* Address, data and masks are the guest's to write; how many vectors there are is the machine's. */
@@ -272,6 +282,15 @@ static bool bar_good(const struct avmm_device *device, unsigned int i)
 	return bar->size <= 1ull << 40 && i + 1 < AVMM_DEVICE_BARS && !device->bar[i + 1].size;
 }
 
+static bool rom_good(const struct avmm_device *device)
+{
+	if (!device->rom_size)
+		return !device->rom;
+	return power_of_two(device->rom_size) && device->rom_size >= DIRECT_MIN_MEMORY &&
+	       device->rom_size <= AVMM_DEVICE_ROM_MAX && device->rom && !(device->rom % DIRECT_MIN_MEMORY) &&
+	       !(device->rom >> 52);
+}
+
 static bool device_good(const struct avmm_device *device)
 {
 	unsigned int i;
@@ -279,8 +298,8 @@ static bool device_good(const struct avmm_device *device)
 	for (i = 0; i < AVMM_DEVICE_BARS; i++)
 		if (!bar_good(device, i))
 			return false;
-	return device->number < AVMM_MAX_DEVICES && device->guest_devfn < 256 && !(device->guest_devfn & 7) &&
-	       !(device->config[REG_HEADER] & 0x7f) && device->config[REG_PIN] <= 4;
+	return rom_good(device) && device->number < AVMM_MAX_DEVICES && device->guest_devfn < 256 &&
+	       !(device->guest_devfn & 7) && !(device->config[REG_HEADER] & 0x7f) && device->config[REG_PIN] <= 4;
 }
 
 bool direct_init(struct direct *d, const struct avmm_device *device)
@@ -292,6 +311,7 @@ bool direct_init(struct direct *d, const struct avmm_device *device)
 	d->device = *device;
 	if (!device_good(&d->device))
 		return false;
+	d->rom = (struct avmm_device_bar){ .base = d->device.rom, .size = d->device.rom_size };
 	d->pin = d->device.config[REG_PIN];
 	n = list_caps(d, shown);
 	if (caps_overlap(d, shown, n))
@@ -300,6 +320,8 @@ bool direct_init(struct direct *d, const struct avmm_device *device)
 	for (i = 0; i < AVMM_DEVICE_BARS; i++)
 		if (d->device.bar[i].size)
 			add_bar(d, i);
+	if (d->rom.size)
+		add_rom(d);
 	add_caps(d, shown, n);
 	d->model.registers = d->reg;
 	return true;
@@ -312,8 +334,8 @@ static u32 config(const struct direct *d, struct pci *pci, unsigned int offset, 
 
 u64 direct_bar_base(const struct direct *d, struct pci *pci, unsigned int i)
 {
-	const struct avmm_device_bar *bar = &d->device.bar[i];
-	u32 low = config(d, pci, REG_BAR0 + 4 * i, 4);
+	const struct avmm_device_bar *bar = direct_bar(d, i);
+	u32 low = config(d, pci, i == DIRECT_ROM ? REG_ROM : REG_BAR0 + 4 * i, 4);
 
 	if (bar->flags & AVMM_BAR_IO)
 		return low & ~3u;
@@ -324,7 +346,11 @@ u64 direct_bar_base(const struct direct *d, struct pci *pci, unsigned int i)
 
 bool direct_bar_enabled(const struct direct *d, struct pci *pci, unsigned int i)
 {
-	return config(d, pci, REG_COMMAND, 2) & (d->device.bar[i].flags & AVMM_BAR_IO ? COMMAND_IO : COMMAND_MEMORY);
+	u32 bit = direct_bar(d, i)->flags & AVMM_BAR_IO ? COMMAND_IO : COMMAND_MEMORY;
+
+	if (i == DIRECT_ROM && !(config(d, pci, REG_ROM, 4) & ROM_ENABLE))
+		return false;
+	return config(d, pci, REG_COMMAND, 2) & bit;
 }
 
 bool direct_intx_enabled(const struct direct *d, struct pci *pci)

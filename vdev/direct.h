@@ -5,7 +5,7 @@
  *
  *	pass	the machine's value, read-only
  *	shadow	the machine's value at first; what the guest writes is kept and goes no further
- *	virtual	made here: command, BARs, capability pointers, interrupt pin, MSI and MSI-X
+ *	virtual	made here: command, BARs, expansion ROM, capability pointers, interrupt pin, MSI and MSI-X
  *	hidden	what no row names: zero, read-only
  *
  * direct_init() turns the table and a snapshot of the device into a struct pci_model, and pci.c does the rest.
@@ -19,6 +19,8 @@
 
 #define DIRECT_REGISTERS	48
 #define DIRECT_NO_CAP		0
+#define DIRECT_BARS		(AVMM_DEVICE_BARS + 1)
+#define DIRECT_ROM		AVMM_DEVICE_BARS	/* the expansion ROM: a BAR with an enable bit of its own */
 #define DIRECT_MIN_MEMORY	4096ull	/* a memory BAR is at least this large for the guest: pages are what EPT maps */
 
 struct direct_message {
@@ -28,11 +30,18 @@ struct direct_message {
 
 struct direct {
 	struct avmm_device device;		/* checked */
+	struct avmm_device_bar rom;		/* its copy; flags are 0 */
 	struct pci_register reg[DIRECT_REGISTERS];
 	struct pci_model model;
 	u8 pm, msi, msix;			/* offsets of capabilities that the guest sees; DIRECT_NO_CAP */
 	u8 pin;					/* 1: INTA; 0: no interrupt pin */
 };
+
+/* What is behind BAR i, of DIRECT_BARS. */
+static inline const struct avmm_device_bar *direct_bar(const struct direct *d, unsigned int i)
+{
+	return i == DIRECT_ROM ? &d->rom : &d->device.bar[i];
+}
 
 /* What bar i looks like to the guest; 0: there is none. */
 u64 direct_bar_size(const struct direct *d, unsigned int i);

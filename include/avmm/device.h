@@ -12,6 +12,7 @@
 #define AVMM_MAX_DEVICES	8
 #define AVMM_DEVICE_BARS	6
 #define AVMM_DEVICE_CONFIG	256
+#define AVMM_DEVICE_ROM_MAX	(256ull << 10)
 
 /* Of struct avmm_device_bar. */
 #define AVMM_BAR_IO		(1u << 0)
@@ -37,6 +38,8 @@ struct avmm_device {
 	u32 flags;
 	struct avmm_device_bar bar[AVMM_DEVICE_BARS];
 	u8 config[AVMM_DEVICE_CONFIG];
+	u64 rom;		/* a copy of its expansion ROM, in Linux's memory: it stays as long as the partition */
+	u64 rom_size;		/* a power of two, from a page to AVMM_DEVICE_ROM_MAX; 0: none is shown */
 };
 
 /* Devices at the places that every PC has for them: of AVMM_HC_PARTITION_LEGACY. */

@@ -54,7 +54,7 @@ enum avmm_genl_cmd {
 	 * next START on. ASSIGN and RELEASE need CAP_NET_ADMIN and that no partition exists (EBUSY).
 	 */
 	AVMM_CMD_GET_DEVICES,		/* dump: a message per assigned device: DEVICE_* */
-	AVMM_CMD_DEVICE_ASSIGN,		/* DEVICE_ADDRESS; optional: DEVICE_DMA */
+	AVMM_CMD_DEVICE_ASSIGN,		/* DEVICE_ADDRESS; optional: DEVICE_DMA, DEVICE_ROM */
 	AVMM_CMD_DEVICE_RELEASE,	/* DEVICE_ADDRESS: its former driver gets it back */
 	__AVMM_CMD_MAX,
 };
@@ -145,6 +145,8 @@ enum avmm_genl_attr {
 	AVMM_ATTR_FLASH_SIZE,		/* u64: bytes of it, whole pages */
 	AVMM_ATTR_WINDOW,		/* u64: physical address of an identity window that is PARTITION_MEMORY, reserved by
 					   memmap=; 0: memory from Linux. In CREATE and PARTITION */
+	AVMM_ATTR_DEVICE_ROM,		/* u32: bytes of expansion ROM that the partition sees; in requests 0: it is to see
+					   none */
 	__AVMM_ATTR_MAX,
 };
 #define AVMM_ATTR_MAX (__AVMM_ATTR_MAX - 1)

@@ -2,8 +2,8 @@
 /*
  * Direct-access devices with any description, and a guest that writes anything to their configuration space. After each
  * write the BARs are planned and mapped as the monitor does it. Asserted: identity never changes, bus mastering is never
- * on without permission, no BAR lies on what is reserved or on another one, and the guest's EPT maps its RAM and the
- * BARs of its devices to the machine's, and nothing else (ept_check()).
+ * on without permission, no BAR lies on what is reserved or on another one, and the guest's EPT maps its RAM, the
+ * BARs of its devices to the machine's and their ROMs to copies, read-only, and nothing else (ept_check()).
  */
 #include <assert.h>
 #include <stdint.h>
@@ -14,7 +14,7 @@
 #include "vdev/bars.h"
 
 #define DEVICES		2
-#define BARS		(DEVICES * AVMM_DEVICE_BARS)
+#define BARS		(DEVICES * DIRECT_BARS)
 #define RAM		(64ull << 20)
 #define RAM_AT		(8ull << 30)	/* of the machine */
 #define MONITOR		(32ull << 30)
@@ -57,20 +57,44 @@ static void no_reset(void *ctx)
 	(void)ctx;
 }
 
+/* As the monitor has it: the copy of a ROM is memory that nothing else has a part of. */
+static bool apart(unsigned int n)
+{
+	unsigned int a, b;
+
+	for (a = 0; a < n; a++)
+		for (b = 0; b < n * DIRECT_BARS; b++) {
+			const struct avmm_device_bar *bar = direct_bar(&direct[b / DIRECT_BARS], b % DIRECT_BARS);
+			const struct avmm_device_bar *rom = &direct[a].rom;
+
+			if (rom != bar && !(bar->flags & AVMM_BAR_IO) &&
+			    bars_overlap(rom->base, rom->size, bar->base, bar->size))
+				return false;
+		}
+	return true;
+}
+
 /* A known device with some bytes changed; most inputs are one that is accepted. */
 static bool add(struct input *in)
 {
 	struct avmm_device device = take(in, 1) & 1 ? everything() : ne2000();
-	unsigned int changes = take(in, 1) % 16, i;
+	unsigned int changes, i;
 
+	device.rom = ROM_AT + ndevices * AVMM_DEVICE_ROM_MAX;
+	device.rom_size = 1ull << (12 + ndevices);
+	changes = take(in, 1) % 16;
 	for (i = 0; i < changes; i++)
 		((u8 *)&device)[take(in, 2) % sizeof(device)] = (u8)take(in, 1);
 	device.guest_devfn = PCI_DEVFN(4 + ndevices, 0);
-	for (i = 0; i < AVMM_DEVICE_BARS; i++)		/* the monitor has looked at this */
-		if (bars_overlap(device.bar[i].base, device.bar[i].size, MONITOR, 1ull << 30) ||
-		    (device.bar[i].base + device.bar[i].size) >> 39)
-			return false;
 	if (!direct_init(&direct[ndevices], &device))
+		return false;
+	for (i = 0; i < DIRECT_BARS; i++) {		/* the monitor has looked at this */
+		const struct avmm_device_bar *bar = direct_bar(&direct[ndevices], i);
+
+		if (bars_overlap(bar->base, bar->size, MONITOR, 1ull << 30) || (bar->base + bar->size) >> 39)
+			return false;
+	}
+	if (!apart(ndevices + 1))
 		return false;
 	assert(direct[ndevices].model.nregisters < DIRECT_REGISTERS);
 	return pci_add(&pci, (u8)device.guest_devfn, &direct[ndevices].model, &direct[ndevices]);
@@ -78,7 +102,7 @@ static bool add(struct input *in)
 
 static bool in_memory(unsigned int bar)
 {
-	const struct avmm_device_bar *real = &direct[bar / AVMM_DEVICE_BARS].device.bar[bar % AVMM_DEVICE_BARS];
+	const struct avmm_device_bar *real = direct_bar(&direct[bar / DIRECT_BARS], bar % DIRECT_BARS);
 
 	return !(real->flags & AVMM_BAR_IO) && real->size <= MAX_PAGES * AVMM_PAGE_SIZE;
 }
@@ -87,14 +111,15 @@ static void map(const struct bars_bar *bars)
 {
 	unsigned int i;
 
-	for (i = 0; i < ndevices * AVMM_DEVICE_BARS; i++)
+	for (i = 0; i < ndevices * DIRECT_BARS; i++)
 		if (place[i] != bars[i].place && place[i] != BARS_NOWHERE && in_memory(i))
 			assert(!ept_unmap(&ept, place[i], bars[i].size));
-	for (i = 0; i < ndevices * AVMM_DEVICE_BARS; i++) {
-		u64 real = direct[i / AVMM_DEVICE_BARS].device.bar[i % AVMM_DEVICE_BARS].base;
+	for (i = 0; i < ndevices * DIRECT_BARS; i++) {
+		u64 real = direct_bar(&direct[i / DIRECT_BARS], i % DIRECT_BARS)->base;
+		bool rom = i % DIRECT_BARS == DIRECT_ROM;
 
 		if (place[i] != bars[i].place && bars[i].place != BARS_NOWHERE && in_memory(i) &&
-		    ept_map(&ept, bars[i].place, real, bars[i].size, EPT_RWX, MTRR_UC))
+		    ept_map(&ept, bars[i].place, real, bars[i].size, rom ? EPT_R | EPT_X : EPT_RWX, rom ? MTRR_WB : MTRR_UC))
 			place[i] = BARS_NOWHERE;	/* no table is left */
 		else
 			place[i] = bars[i].place;
@@ -107,9 +132,11 @@ static void check(const struct bars_bar *bars, unsigned int n)
 	unsigned int i, k;
 
 	for (i = 0; i < n; i++) {
-		const struct avmm_device_bar *real = &direct[i / AVMM_DEVICE_BARS].device.bar[i % AVMM_DEVICE_BARS];
+		const struct avmm_device_bar *real = direct_bar(&direct[i / DIRECT_BARS], i % DIRECT_BARS);
 
-		rules[2 + i] = (struct ept_rule){ real->base, bars[i].size, EPT_RWX };
+		rules[2 + i] = (struct ept_rule){
+			real->base, bars[i].size, i % DIRECT_BARS == DIRECT_ROM ? EPT_R | EPT_X : EPT_RWX,
+		};
 		if (real->flags & AVMM_BAR_IO)
 			rules[2 + i].size = 0;
 		if (bars[i].place == BARS_NOWHERE)
@@ -133,16 +160,16 @@ static void plan(void)
 	unsigned int n, i;
 
 	for (n = 0; n < ndevices; n++)
-		for (i = 0; i < AVMM_DEVICE_BARS; i++)
-			bars[n * AVMM_DEVICE_BARS + i] = (struct bars_bar){
+		for (i = 0; i < DIRECT_BARS; i++)
+			bars[n * DIRECT_BARS + i] = (struct bars_bar){
 				.base = direct_bar_base(&direct[n], &pci, i),
 				.size = direct_bar_size(&direct[n], i),
-				.io = direct[n].device.bar[i].flags & AVMM_BAR_IO,
+				.io = direct_bar(&direct[n], i)->flags & AVMM_BAR_IO,
 				.enabled = direct_bar_enabled(&direct[n], &pci, i),
 			};
-	bars_plan(bars, ndevices * AVMM_DEVICE_BARS, &space);
+	bars_plan(bars, ndevices * DIRECT_BARS, &space);
 	map(bars);
-	check(bars, ndevices * AVMM_DEVICE_BARS);
+	check(bars, ndevices * DIRECT_BARS);
 }
 
 static void access_config(struct input *in)

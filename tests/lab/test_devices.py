@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Direct-access devices: the user partition drives a real network card, and the service does not see it."""
 
+import hashlib
 import re
+from pathlib import Path
 
 import pytest
 
@@ -9,8 +11,10 @@ from lab import avmm, guest_image, kernel_log
 from lab.cards import Peer, devices, dhcp, digest, fetch, line_of, refused, send
 
 CARD, OTHER = '0000:00:03.0', '0000:00:02.0'        # an NE2000 without DMA; the service's e1000
+ROM = '/usr/lib/ipxe/qemu/pxe-ne2k_pci.rom'
 BOARD = ('pci: enabled=1, chipset=i440fx, slot1=e1000, slot2=ne2k',
-         'ne2k: type=pci, enabled=1, mac=52:54:00:12:34:57, ethmod=slirp, script=none',
+         'ne2k: type=pci, enabled=1, mac=52:54:00:12:34:57, ethmod=slirp, script=none, '
+         f'bootrom={ROM}',
          'e1000: enabled=1, mac=52:54:00:12:34:56, ethmod=slirp, script=none')
 MADE_UP = '0000:e0:{:02x}.0'           # of tests/lab/modules/pci.c
 MADE_UP_REFUSED = {0: 'BAR 0 is on the same page as one of 0000:e0:01.0', 1: 'BAR 0 does not begin at a page',
@@ -103,6 +107,12 @@ class Card:
         assert m.out(driver).endswith('/ne2k-pci') and m.run('ip link show eth1')
         assert kernel_log.new_warnings(m, before) == []
 
+    def test_hidden_rom(self, m, u):
+        """If the file says so."""
+        u.start(kernel='/root/halt', initrd=None, cmdline=None, memory='8M', more=f'{SECTION}\nrom = no')
+        assert devices(m)[CARD]['live'] and devices(m)[CARD]['rom'] == 0
+        m.run(f'avmmctl stop --force --timeout 0; avmmctl device release {CARD}')
+
     def test_guest_sees_it(self, m, u):
         """What is virtual and what is assigned, and nothing else."""
         u.boot(more=SECTION)
@@ -114,6 +124,23 @@ class Card:
         assert resource == m.out(f'head -n 1 /sys/bus/pci/devices/{CARD}/resource')
         assert devices(m)[CARD]['live'] and devices(m)[CARD]['guest'] == '00:03.0'
         assert 'there is a user partition' in refused(m, f'avmmctl device release {CARD}')
+
+    def test_expansion_rom(self, m, u):
+        """It has the file's content, and what the guest writes there vanishes."""
+        card = f'/sys/bus/pci/devices/{CARD}'
+        read = f'echo 1 >{card}/rom; sha256sum <{card}/rom; echo 0 >{card}/rom'
+        content = hashlib.sha256(Path(ROM).read_bytes()).hexdigest()
+        assert devices(m)[CARD]['rom'] == 128 << 10
+        assert u.out(read).split()[0] == content
+        base = int(u.out(f'sed -n 7p {card}/resource').split()[0], 16)
+        register = ''.join(f'\\{byte:03o}' for byte in (base | 1).to_bytes(4, 'little'))
+        before = avmm.user_stats(m)['counters']['stray']
+        found = u.out(f"printf '{register}' | dd of={card}/config bs=4 seek=12 conv=notrunc 2>/dev/null; devmem {base}; "
+                      f'devmem {base} 32 0; devmem {base}').split()
+        assert found[0] == found[1] and found[0].lower().endswith('aa55')
+        assert avmm.user_stats(m)['counters']['stray'] == before + 1
+        assert u.out(read).split()[0] == content
+        assert devices(m)[CARD]['bars_refused'] == 0
 
     def test_network(self, m, u, peer):
         """DHCP, and the same data both ways; the data path has no exit of its own, and no interrupt is lost."""
@@ -165,5 +192,4 @@ class TestCard61(Card):
 
 @pytest.mark.soak('devices-612')
 class TestCard612(Card):
-    shape = {'kernel': '6.12', 'cpus': 1, 'mem': 1024, 'guest': '6.1', 'up': False, 'net': False,
-             'boot_extra': BOARD}
+    shape = {**TestCard61.shape, 'kernel': '6.12', 'guest': '6.1'}

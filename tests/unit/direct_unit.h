@@ -7,6 +7,8 @@
 
 #include "vdev/direct.h"
 
+#define ROM_AT	0x300000000ull	/* of the machine's memory: copies of expansion ROMs */
+
 static inline void config_put(struct avmm_device *device, unsigned int offset, unsigned int size, u32 value)
 {
 	for (; size; size--, offset++, value >>= 8)

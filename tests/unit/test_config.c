@@ -66,11 +66,12 @@ static void devices_are_read(void **state)
 	(void)state;
 	assert_true(finish("[partition]\nmemory=4M\nmemory_mode = identity\nkernel=/dev/null\n"
 			   "[device0]\npci = 00:04.0 ; the card\n"
-			   "[device7]\ndma = trusted\npci = 0001:3a:1f.7\n[device3]\npci=2:3.1\ndma=off\n"));
+			   "[device7]\ndma = trusted\npci = 0001:3a:1f.7\nrom = no\n[device3]\npci=2:3.1\ndma=off\nrom=yes\n"));
 	assert_string_equal(config.device[0].address, "0000:00:04.0");
 	assert_int_equal(config.device[0].dma, 0);
 	assert_string_equal(config.device[7].address, "0001:3a:1f.7");
 	assert_int_equal(config.device[7].dma, 2);
+	assert_true(config.device[7].hide_rom && !config.device[3].hide_rom && !config.device[0].hide_rom);
 	assert_string_equal(config.device[3].address, "0000:02:03.1");
 	assert_int_equal(config.device[3].dma, 1);
 	assert_string_equal(config.device[1].address, "");
@@ -155,6 +156,10 @@ static const struct {
 	  "user.ini:2: pci = 0000:00:04.0 x: an address is expected, as in 0000:00:04.0" },
 	{ "[device0]\npci = 00:04.0\npci = 00:05.0\n", "user.ini:3: `pci` stands in line 2 already" },
 	{ "[device0]\ndma = on\n", "user.ini:2: dma = on: off or trusted" },
+	{ "[device0]\nrom = off\n", "user.ini:2: rom = off: yes or no" },
+	{ "[device0]\nrom = no\nrom = no\n", "user.ini:3: `rom` stands in line 2 already" },
+	{ "[partition]\nmemory=4M\nkernel=/dev/null\n[device0]\nvga = yes\nrom = no\n",
+	  "user.ini:6: `rom` is for PCI devices: vga has none" },
 	{ "[partition]\nmemory=4M\nkernel=/dev/null\n[device1]\ndma = off\n",
 	  "user.ini:4: [device1]: `pci`, `isa` or `vga` is missing" },
 	{ "[partition]\nmemory=4M\nkernel=/dev/null\n[device0]\npci=00:04.0\n[device1]\npci=0000:00:04.0\n",

@@ -95,13 +95,41 @@ static void bars_are_sized(void **state)
 	assert_int_equal(sized(0x1c), 0);
 	assert_int_equal(sized(0x20), 0x0000000c);
 	assert_int_equal(sized(0x24), 0xffffffff);
-	assert_int_equal(sized(0x30), 0);		/* the ROM stays hidden */
+	assert_int_equal(sized(0x30), 0);		/* its ROM is not shown */
 	set(0x20, 4, 0x12345678);
 	set(0x24, 4, 0x00000005);
 	assert_int_equal(direct_bar_base(&d, &pci, 4), 0x500000000ull);
 	set(0x14, 1, 0x80);
 	assert_int_equal(direct_bar_base(&d, &pci, 1), 0xffffff80);
 	assert_int_equal(get(0x14, 1), 0x81);
+}
+
+static void the_rom_has_an_enable_bit(void **state)
+{
+	struct avmm_device device = everything();
+
+	(void)state;
+	device.rom = ROM_AT;
+	device.rom_size = 0x20000;
+	start(&device);
+	assert_int_equal(get(0x30, 4), 0xfebe0000);	/* where the machine has it, disabled */
+	assert_false(direct_bar_enabled(&d, &pci, DIRECT_ROM));
+	set(0x30, 4, 0xfffff801);
+	assert_int_equal(get(0x30, 4), 0xfffe0001);
+	set(0x30, 4, 0xe0020001);
+	assert_int_equal(direct_bar_size(&d, DIRECT_ROM), 0x20000);
+	assert_int_equal(direct_bar_base(&d, &pci, DIRECT_ROM), 0xe0020000);
+	assert_int_equal(direct_bar(&d, DIRECT_ROM)->base, ROM_AT);
+	assert_true(direct_bar_enabled(&d, &pci, DIRECT_ROM));
+	set(0x04, 2, 0x0001);				/* ports only */
+	assert_false(direct_bar_enabled(&d, &pci, DIRECT_ROM));
+	set(0x04, 2, 0x0002);
+	assert_true(direct_bar_enabled(&d, &pci, DIRECT_ROM));
+	set(0x30, 1, 0);
+	assert_false(direct_bar_enabled(&d, &pci, DIRECT_ROM));
+	device.flags = 0;
+	start(&device);
+	assert_int_equal(get(0x30, 4), 0);
 }
 
 static void command_is_filtered(void **state)
@@ -243,6 +271,12 @@ static void nonsense_is_refused(void **state)
 		{ { { .base = 0xfeb00000, .size = 0x1000, .flags = AVMM_BAR_64 }, { .base = 0xfec00000, .size = 0x1000 } } },
 		{ { { .flags = AVMM_BAR_IO } } },
 	};
+	const struct {
+		u64 at, size;
+	} bad_roms[] = {
+		{ ROM_AT, 0 }, { ROM_AT, 0x800 }, { ROM_AT, 0x3000 }, { ROM_AT, 2 * AVMM_DEVICE_ROM_MAX }, { 0, 0x1000 },
+		{ ROM_AT + 0x800, 0x1000 }, { 1ull << 52, 0x1000 },
+	};
 	struct avmm_device device;
 	unsigned int i;
 
@@ -267,6 +301,12 @@ static void nonsense_is_refused(void **state)
 	device = ne2000();
 	device.bar[5] = (struct avmm_device_bar){ .base = 0x100000000ull, .size = 0x1000, .flags = AVMM_BAR_64 };
 	assert_false(direct_init(&d, &device));
+	for (i = 0; i < ARRAY_SIZE(bad_roms); i++) {
+		device = ne2000();
+		device.rom = bad_roms[i].at;
+		device.rom_size = bad_roms[i].size;
+		assert_false(direct_init(&d, &device));
+	}
 	device = everything();				/* capabilities on top of each other */
 	config_put(&device, 0x50, 2, 0x5401);
 	config_put(&device, 0x54, 2, 0x0005);
@@ -349,6 +389,7 @@ int main(void)
 		cmocka_unit_test(identity_passes),
 		cmocka_unit_test(bars_begin_where_the_machine_has_them),
 		cmocka_unit_test(bars_are_sized),
+		cmocka_unit_test(the_rom_has_an_enable_bit),
 		cmocka_unit_test(command_is_filtered),
 		cmocka_unit_test(status_tells_of_capabilities_that_are_shown),
 		cmocka_unit_test(known_capabilities_are_linked),

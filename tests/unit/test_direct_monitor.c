@@ -256,17 +256,19 @@ static bool maps(u64 gpa, u64 hpa)
 	       (e.entry & EPT_ADDRESS & ~(span - 1)) + (gpa & (span - 1)) == hpa;
 }
 
-/* Nothing but RAM and the BARs of this device is in the guest's EPT. */
+/* Nothing but RAM, the BARs of this device and its ROM is in the guest's EPT, and that read-only. */
 static void assert_contained(const struct avmm_device *device)
 {
-	struct ept_rule rules[1 + AVMM_DEVICE_BARS] = { { RAM_AT, RAM, EPT_RWX } };
+	struct ept_rule rules[2 + AVMM_DEVICE_BARS] = {
+		{ RAM_AT, RAM, EPT_RWX }, [1 + AVMM_DEVICE_BARS] = { device->rom, device->rom_size, EPT_R | EPT_X },
+	};
 	unsigned int i;
 
 	for (i = 0; i < AVMM_DEVICE_BARS; i++)
 		if (!(device->bar[i].flags & AVMM_BAR_IO))
 			rules[1 + i] = (struct ept_rule){ device->bar[i].base,
 							  device->bar[i].size < 4096 ? 4096 : device->bar[i].size, EPT_RWX };
-	assert_true(ept_check(&user.ept, rules, 1 + AVMM_DEVICE_BARS, 0) == EPT_CLEAN);
+	assert_true(ept_check(&user.ept, rules, 2 + AVMM_DEVICE_BARS, 0) == EPT_CLEAN);
 }
 
 static void ports_pass_where_the_machine_has_them(void **state)
@@ -332,6 +334,80 @@ static void memory_is_mapped_uncached(void **state)
 	assert_false(maps(0xe0000000, 0xfeb00000) || maps(0xfeb40000, 0xfeb40000) || maps(high, high));
 	direct_stop();
 	assert_int_equal(returned, 3);
+}
+
+static bool shows_rom(u64 gpa, u64 hpa)
+{
+	struct ept_entry e = ept_walk(&user.ept, gpa);
+
+	return (e.entry & (EPT_RWX | EPT_TYPE)) == (EPT_R | EPT_X | MTRR_WB << EPT_TYPE_SHIFT) && e.level == 1 &&
+	       (e.entry & EPT_ADDRESS) == hpa;
+}
+
+static void a_rom_is_read_only(void **state)
+{
+	struct avmm_device device = everything();
+
+	(void)state;
+	device.rom = ROM_AT;
+	device.rom_size = 0x20000;
+	assert_int_equal(add(device), 0);
+	assert_int_equal(lent, 3);			/* it is Linux's as before */
+	start();
+	assert_false(shows_rom(0xfebe0000, ROM_AT));
+	set(&device, 0x30, 4, 0xfebe0001);
+	assert_true(shows_rom(0xfebe0000, ROM_AT) && shows_rom(0xfebff000, ROM_AT + 0x1f000));
+	assert_true(maps(0xfeb00000, 0xfeb00000));
+	assert_true(user_memory(0xfebe0000, EPT_R) == ROM_AT && !user_memory(0xfebe0000, EPT_W));
+	assert_contained(&device);
+	set(&device, 0x30, 4, 0xe0000001);
+	assert_true(shows_rom(0xe0000000, ROM_AT) && !shows_rom(0xfebe0000, ROM_AT));
+	set(&device, 0x30, 4, 0xfec00001);		/* where it must not be */
+	assert_false(shows_rom(0xe0000000, ROM_AT) || shows_rom(0xfec00000, ROM_AT));
+	assert_int_equal(page.device[1].refused, 1);
+	set(&device, 0x30, 4, 0x00100001);
+	assert_true(maps(0xfeb00000, 0xfeb00000) && !shows_rom(0x00100000, ROM_AT));
+	set(&device, 0x30, 4, 0xfeb00001);		/* on its own BAR, which comes first */
+	assert_true(maps(0xfeb00000, 0xfeb00000) && !shows_rom(0xfeb00000, ROM_AT));
+	assert_contained(&device);
+	set(&device, 0x30, 4, 0xe0000001);
+	set(&device, 0x31, 2, 0);
+	assert_true(shows_rom(0xe0000000, ROM_AT));	/* the low address bits are no bits */
+	set(&device, 0x04, 2, 1);
+	assert_false(shows_rom(0xe0000000, ROM_AT));
+	set(&device, 0x04, 2, 2);
+	set(&device, 0x30, 1, 0);
+	assert_false(shows_rom(0xe0000000, ROM_AT));
+	assert_contained(&device);
+	direct_stop();
+	assert_int_equal(returned, 3);
+}
+
+static void a_rom_is_memory_of_its_own(void **state)
+{
+	struct avmm_device device = ne2000(), other = everything();
+
+	(void)state;
+	device.rom_size = 0x20000;
+	device.rom = MONITOR;
+	assert_int_equal(add(device), -EINVAL);
+	device.rom = 1ull << 39;
+	assert_int_equal(add(device), -EINVAL);
+	device.rom = ROM_AT;
+	assert_int_equal(add(device), 0);
+	other.rom_size = 0x1000;
+	other.rom = ROM_AT + 0x1f000;
+	assert_int_equal(add(other), -EINVAL);
+	other.rom = other.bar[0].base;
+	assert_int_equal(add(other), -EINVAL);
+	other = everything();
+	other.bar[4].base = ROM_AT;			/* the first one's */
+	assert_int_equal(add(other), -EINVAL);
+	other = everything();
+	other.rom_size = 0x1000;
+	other.rom = ROM_AT + 0x20000;
+	assert_int_equal(add(other), 0);
+	assert_int_equal(lent, 3);
 }
 
 static void memory_of_others_stays(void **state)
@@ -598,6 +674,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(ports_pass_where_the_machine_has_them, create, destroy),
 		cmocka_unit_test_setup_teardown(ports_of_the_board_stay, create, destroy),
 		cmocka_unit_test_setup_teardown(memory_is_mapped_uncached, create, destroy),
+		cmocka_unit_test_setup_teardown(a_rom_is_read_only, create, destroy),
+		cmocka_unit_test_setup_teardown(a_rom_is_memory_of_its_own, create, destroy),
 		cmocka_unit_test_setup_teardown(memory_of_others_stays, create, destroy),
 		cmocka_unit_test_setup_teardown(a_write_is_settled_by_the_shared_cpu, create, destroy),
 		cmocka_unit_test_setup_teardown(apics_of_all_vcpus_stay, create, destroy),

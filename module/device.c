@@ -5,7 +5,8 @@
  *
  *	assigned	bound to the stub, decoding, not mastering the bus, its interrupt line requested but masked
  *	live		a partition runs with it: an interrupt masks the line and is relayed; acknowledged, it is unmasked; it
- *			masters the bus while the guest says so and the partition's addresses are the machine's (window.c);
+ *			masters the bus while the guest says so and the partition's addresses are the machine's (window.c),
+ *			and then it sends messages instead if the guest says so (device-message.c);
  *			the copy of its expansion ROM is kept from before that until the monitor has let it go
  *
  * A line is masked at the device where it can do so (DisINTx, PCI 2.3): then others may share it. Else the line itself
@@ -22,6 +23,7 @@
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/pci.h>
+#include <linux/slab.h>
 #include <linux/smp.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
@@ -48,7 +50,7 @@ struct direct {
 	bool used;			/* by a partition, and not reset since */
 	bool masked;			/* relayed, and not yet acknowledged */
 	u32 seen;			/* acknowledgements, at the last look */
-	u32 master;			/* bus mastering as it is set now; what the monitor was told */
+	u32 has;			/* AVMM_WANTS_*, as they are set now; what the monitor was told */
 	bool shows_rom;
 	void *rom;			/* the copy that the monitor has, of rom_size bytes; NULL: there is none */
 	u32 rom_size;
@@ -80,7 +82,7 @@ static void tell_mastering(void *data)
 {
 	struct direct *d = data;
 
-	vmx_hypercall(AVMM_HC_DEVICE_MASTER, d->number, READ_ONCE(d->master), 0);
+	vmx_hypercall(AVMM_HC_DEVICE_MASTER, d->number, READ_ONCE(d->has), 0);
 }
 
 /* Runs that on the shared CPU. */
@@ -136,15 +138,20 @@ static void set_master(struct direct *d, bool master)
 	command = master ? command | PCI_COMMAND_MASTER : command & ~PCI_COMMAND_MASTER;
 	pci_write_config_word(d->pdev, PCI_COMMAND, command);
 	pci_read_config_word(d->pdev, PCI_COMMAND, &command);
-	WRITE_ONCE(d->master, master);
 }
 
 /* The guest waits for the answer. Under irq_lock. */
-static bool look_at_master(struct direct *d, bool wanted)
+static bool look_at_wants(struct direct *d, u32 wants)
 {
-	if (wanted == d->master || !may_master(d))
+	u32 changed = wants ^ d->has;
+
+	if (!changed || !may_master(d))
 		return false;
-	set_master(d, wanted);
+	if (changed & AVMM_WANTS_MASTER)
+		set_master(d, wants & AVMM_WANTS_MASTER);
+	if (changed & AVMM_WANTS_MESSAGES)
+		avmm_messages_switch(d->number, wants & AVMM_WANTS_MESSAGES);
+	WRITE_ONCE(d->has, wants);
 	return true;
 }
 
@@ -161,13 +168,14 @@ void avmm_device_look(void)
 		if (!READ_ONCE(d->live))
 			continue;
 		raw_spin_lock(&irq_lock);
+		/* first, for one that sends messages now has its line down */
+		if (d->live)
+			mastered = look_at_wants(d, READ_ONCE(page->device[i].wants));
 		acked = READ_ONCE(page->device[i].acked);
 		if (d->live && acked != d->seen) {
 			d->seen = acked;
 			again = unmask(d);
 		}
-		if (d->live)
-			mastered = look_at_master(d, READ_ONCE(page->device[i].master));
 		raw_spin_unlock(&irq_lock);
 		if (mastered)
 			there(tell_mastering, &d->mastered, d);
@@ -303,11 +311,12 @@ static int check_dma(struct direct *d, struct avmm_refusal *why)
 
 /* The stub driver */
 
-/* Bus mastering is off, read back, before anybody else gets the memory. */
+/* Bus mastering is off, read back, before anybody else gets the memory; no messages, either. */
 static void quiesce(struct direct *d)
 {
 	u16 command;
 
+	avmm_messages_switch(d->number, false);
 	pci_clear_master(d->pdev);
 	pci_read_config_word(d->pdev, PCI_COMMAND, &command);
 	if (command & PCI_COMMAND_MASTER)
@@ -329,6 +338,23 @@ static void reset(struct direct *d, bool locked)
 		pr_avmm(KERN_ERR, "%s cannot be reset: error %d\n", pci_name(d->pdev), err);
 }
 
+static void describe(struct direct *d, struct avmm_device *page);
+
+/* A message is a write to memory: without DMA there are none. What comes of this is said by avmm_messages_count(). */
+static void take_messages(struct direct *d)
+{
+	struct avmm_device *page = kmalloc(sizeof(*page), GFP_KERNEL);
+	struct avmm_msix place;
+	u8 cap;
+
+	if (page && may_master(d)) {
+		describe(d, page);
+		cap = pci_find_capability(d->pdev, PCI_CAP_ID_MSIX);
+		avmm_messages_take(d->number, d->pdev, cap && avmm_device_msix(page, cap, &place));
+	}
+	kfree(page);
+}
+
 static int take(struct direct *d, struct avmm_refusal *why)
 {
 	struct pci_dev *pdev = d->pdev;
@@ -348,8 +374,11 @@ static int take(struct direct *d, struct avmm_refusal *why)
 	reset(d, true);
 	quiesce(d);
 	err = take_irq(d, why);
-	if (!err)
+	if (!err) {
+		take_messages(d);
+		quiesce(d);
 		return 0;
+	}
 	pci_release_regions(pdev);
 disable:
 	pci_disable_device(pdev);
@@ -379,6 +408,7 @@ static void stub_remove(struct pci_dev *pdev)
 		pr_avmm(KERN_ERR, "%s vanishes: the user partition is stopped\n", pci_name(pdev));
 		avmm_partition_destroy(&ignored);
 	}
+	avmm_messages_give(d->number);
 	give_irq(d);
 	if (d->masks_itself)
 		pci_intx(pdev, 1);
@@ -580,6 +610,7 @@ bool avmm_device_info(unsigned int number, struct avmm_device_info *info)
 		info->dma = d->dma;
 		info->rom = d->rom_size;
 		info->live = READ_ONCE(d->live);
+		info->messages = avmm_messages_count(number, &info->msix);
 		if (info->live)
 			info->counts = avmm_shared_partition()->device[number];
 	}
@@ -658,6 +689,7 @@ static int copy_rom(struct direct *d)
 
 static void describe(struct direct *d, struct avmm_device *page)
 {
+	bool msix;
 	u32 value;
 	int i;
 
@@ -668,6 +700,9 @@ static void describe(struct direct *d, struct avmm_device *page)
 	page->flags = AVMM_DEVICE_PRESET | (may_master(d) ? AVMM_DEVICE_MASTER : 0);
 	page->rom = d->rom ? virt_to_phys(d->rom) : 0;
 	page->rom_size = d->rom_size;
+	page->messages = avmm_messages_count(d->number, &msix);
+	if (page->messages)
+		page->flags |= msix ? AVMM_DEVICE_MSIX : AVMM_DEVICE_MSI;
 	describe_bars(d->pdev, page);
 	for (i = 0; i < AVMM_DEVICE_CONFIG; i += sizeof(value)) {
 		pci_read_config_dword(d->pdev, i, &value);
@@ -718,7 +753,7 @@ void avmm_device_go(void)
 		if (!d->pdev)
 			continue;
 		d->seen = 0;
-		d->master = false;
+		d->has = 0;
 		d->masked = false;
 		WRITE_ONCE(d->live, true);
 		if (d->irq && d->masks_itself)
@@ -752,6 +787,7 @@ static void halt_one(struct direct *d)
 	quiesce(d);
 	if (d->irq)
 		synchronize_irq(d->irq);
+	avmm_messages_synchronize(d->number);
 	smp_call_function_single(AVMM_SHARED_CPU, nothing, NULL, 1);
 	d->used = true;
 }

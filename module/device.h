@@ -18,6 +18,8 @@ struct avmm_device_info {
 	u32 dma;			/* enum avmm_dma */
 	u32 rom;			/* bytes of expansion ROM that the partition sees */
 	bool live;			/* a partition that runs has it */
+	u32 messages;			/* that its guest may use, by MSI or … */
+	bool msix;			/* … MSI-X */
 	struct avmm_device_counts counts;	/* zero unless it is live */
 };
 
@@ -38,6 +40,13 @@ int avmm_device_attach(void *page, struct avmm_refusal *why);
 void avmm_device_go(void);
 void avmm_device_halt(void);		/* no interrupt, no DMA any more; may be called again */
 void avmm_device_rest(void);		/* the monitor has let registers and ROMs go: reset */
+
+/* device-message.c, by the device's number: MSI-X if it may be, else MSI, or none. The switch, off at first, does not sleep. */
+void avmm_messages_take(u32 device, struct pci_dev *pdev, bool msix);
+void avmm_messages_give(u32 device);
+u32 avmm_messages_count(u32 device, bool *msix);
+void avmm_messages_switch(u32 device, bool on);		/* instead of the line */
+void avmm_messages_synchronize(u32 device);		/* switched off before: no handler runs any more */
 
 /* device-reset.c: by PCI, or as its programming interface says. locked: the device's lock is held. */
 bool avmm_device_can_reset(struct pci_dev *pdev);

@@ -16,13 +16,22 @@ const struct nla_policy avmm_release_policy[] = {
 	[AVMM_RELEASE_ATTRS] = { .type = NLA_NUL_STRING, .len = 40 },
 };
 
+static u32 mode_of(const struct avmm_device_info *info)
+{
+	if (!(info->counts.wants & AVMM_WANTS_MESSAGES))
+		return AVMM_DEVICE_LINE;
+	return info->msix ? AVMM_DEVICE_BY_MSIX : AVMM_DEVICE_BY_MSI;
+}
+
 static int put_entry(struct sk_buff *skb, struct netlink_callback *cb, const struct avmm_device_info *info)
 {
 	const u32 counts[AVMM_DEVICE_COUNTERS] = {
 		[AVMM_DEVICE_COUNT_RAISED] = info->counts.raised,
-		[AVMM_DEVICE_COUNT_ACKED] = info->counts.acked,
+		[AVMM_DEVICE_COUNT_ACKED] = info->counts.acked + info->counts.messages,
 		[AVMM_DEVICE_COUNT_REFUSED] = info->counts.refused,
 		[AVMM_DEVICE_COUNT_FORWARDED] = info->counts.forwarded,
+		[AVMM_DEVICE_COUNT_MESSAGES] = info->counts.messages,
+		[AVMM_DEVICE_COUNT_LOST] = info->counts.lost,
 	};
 	void *header = genlmsg_put(skb, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq, &avmm_family, NLM_F_MULTI,
 				   AVMM_CMD_GET_DEVICES);
@@ -36,6 +45,8 @@ static int put_entry(struct sk_buff *skb, struct netlink_callback *cb, const str
 	    nla_put_u32(skb, AVMM_ATTR_DEVICE_IRQ, info->irq) ||
 	    nla_put_u32(skb, AVMM_ATTR_DEVICE_GUEST, info->guest_devfn) ||
 	    nla_put_u32(skb, AVMM_ATTR_DEVICE_LIVE, info->live) ||
+	    nla_put_u32(skb, AVMM_ATTR_DEVICE_MESSAGES, info->messages) ||
+	    nla_put_u32(skb, AVMM_ATTR_DEVICE_MODE, mode_of(info)) ||
 	    nla_put(skb, AVMM_ATTR_DEVICE_COUNTERS, sizeof(counts), counts)) {
 		genlmsg_cancel(skb, header);
 		return -EMSGSIZE;

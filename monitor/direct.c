@@ -3,7 +3,8 @@
  * Direct-access devices of the user partition: their BARs in its second-level translation and its I/O bitmap, their
  * interrupts on its lines. What may be where is decided in vdev/bars.c, what configuration space shows in vdev/direct.c.
  *
- *	memory BAR	in the user's EPT, uncached, where the guest put it; taken out of the service's EPT
+ *	memory BAR	in the user's EPT, uncached, where the guest put it; taken out of the service's EPT; but not the pages
+ *			with an MSI-X table (direct-message.c)
  *	expansion ROM	likewise, but a copy in Linux's memory: read-only, cached, and not taken from the service
  *	port BAR	at the machine's own address: no exit, by the I/O bitmap; elsewhere: each access is forwarded
  *	INTx		the module masks the machine's line and relays; when the guest is done, the module unmasks it
@@ -27,6 +28,7 @@
 #include <vmx/root/user.h>
 #include "core.h"
 #include "direct.h"
+#include "direct-message.h"
 #include "legacy.h"
 #include "partition.h"
 
@@ -37,6 +39,7 @@
 #define FIXED_BASE	0xfec00000ull	/* from here to 4 GiB: APICs, HPET, message addresses, firmware */
 #define ISA_PORTS	0x400u		/* below: devices of the board */
 #define IO_PAGES	2
+#define PARTS		2	/* of a memory BAR */
 #define REG_BARS	0x10
 #define REG_BARS_END	0x28
 #define REG_ROM		0x30
@@ -48,17 +51,18 @@ struct lent_bar {
 	struct avmm_device_counts *counts;
 	u64 place;		/* where the guest has it; BARS_NOWHERE */
 	u16 port;		/* the machine's */
-	bool lent;		/* taken from the service's EPT */
+	u32 lent;		/* parts that are taken from the service's EPT */
 };
 
 static struct slot {
 	struct direct direct;
 	struct lent_bar bar[DIRECT_BARS];
+	struct messages messages;
 	bool pending;		/* an interrupt that the guest has not finished */
 	bool line;		/* as the chip set has it */
-	bool master;		/* bus mastering, as the guest wants it; … */
-	bool told;		/* … as the module was told; … */
-	bool masters;		/* … and as it has set it */
+	u32 wants;		/* AVMM_WANTS_*, as the guest has it; … */
+	u32 told;		/* … as the module was told; … */
+	u32 has;		/* … and as it has set it */
 	u32 refused;		/* BARs that the plan in force left out */
 } slots[AVMM_MAX_DEVICES];
 
@@ -117,19 +121,50 @@ void direct_pass_ports(u64 first, u64 count, bool pass)
 	}
 }
 
+static bool has_table(const struct slot *s, unsigned int i)
+{
+	return s->direct.table.entries && s->direct.table.place.bar == i;
+}
+
+/* The parts of a memory BAR that are the guest's, by offset: before and behind the pages with an MSI-X table. */
+static void parts_of(const struct slot *s, unsigned int i, struct bars_range part[PARTS])
+{
+	const struct avmm_msix *table = &s->direct.table.place;
+	u64 size = direct_bar_size(&s->direct, i), end = table->first + table->size;
+
+	part[0] = (struct bars_range){ 0, size };
+	part[1] = (struct bars_range){ 0, 0 };
+	if (has_table(s, i)) {
+		part[0].size = table->first;
+		part[1] = (struct bars_range){ end, size - end };
+	}
+}
+
+static void unmap_memory(struct slot *s, unsigned int i)
+{
+	struct bars_range part[PARTS];
+	u32 k;
+
+	if (has_table(s, i))
+		messages_unmap(&s->messages);
+	parts_of(s, i, part);
+	for (k = 0; k < PARTS; k++)
+		/* cannot fail: this range was mapped */
+		if (part[k].size)
+			ept_unmap(&user.ept, s->bar[i].place + part[k].base, part[k].size);
+}
+
 static void unmap(struct slot *s, unsigned int i)
 {
 	struct lent_bar *bar = &s->bar[i];
-	u64 size = direct_bar_size(&s->direct, i);
 
 	if (bar->place == BARS_NOWHERE)
 		return;
 	if (direct_bar(&s->direct, i)->flags & AVMM_BAR_IO) {
 		bus_unmap(&user.platform.ports, &bar->row, 1, bar);
-		direct_pass_ports(bar->place, size, false);
+		direct_pass_ports(bar->place, direct_bar_size(&s->direct, i), false);
 	} else {
-		/* cannot fail: this range was mapped */
-		ept_unmap(&user.ept, bar->place, size);
+		unmap_memory(s, i);
 	}
 	bar->place = BARS_NOWHERE;
 }
@@ -137,15 +172,31 @@ static void unmap(struct slot *s, unsigned int i)
 /*
  * What the guest writes to a ROM is an access to what nobody has, as with its firmware's. Rights of the rest as RAM has
  * them: what a guest fetches from its device is its own affair, except where large pages must not be executed (exec.h).
+ * False: a table is missing.
  */
-static int map_memory(u32 i, u64 place, u64 base, u64 size)
+static bool map_memory(struct slot *s, unsigned int i, u64 place)
 {
-	if (i == DIRECT_ROM)
-		return ept_map(&user.ept, place, base, size, EPT_R | EPT_X, MTRR_WB);
-	return ept_map(&user.ept, place, base, size, user.exec.slot ? EPT_RW : EPT_RWX, MTRR_UC);
+	u64 base = direct_bar(&s->direct, i)->base, rights = user.exec.slot ? EPT_RW : EPT_RWX;
+	u32 type = MTRR_UC, k;
+	struct bars_range part[PARTS];
+
+	if (i == DIRECT_ROM) {
+		rights = EPT_R | EPT_X;
+		type = MTRR_WB;
+	}
+	parts_of(s, i, part);
+	for (k = 0; k < PARTS; k++)
+		if (part[k].size &&
+		    ept_map(&user.ept, place + part[k].base, base + part[k].base, part[k].size, rights, type))
+			break;
+	if (k == PARTS && (!has_table(s, i) || messages_map(&s->messages, place)))
+		return true;
+	while (k--)
+		if (part[k].size)
+			ept_unmap(&user.ept, place + part[k].base, part[k].size);
+	return false;
 }
 
-/* False: a table is missing. */
 static bool map(struct slot *s, unsigned int i, u64 place)
 {
 	const struct avmm_device_bar *real = direct_bar(&s->direct, i);
@@ -153,7 +204,7 @@ static bool map(struct slot *s, unsigned int i, u64 place)
 	u64 size = direct_bar_size(&s->direct, i);
 
 	if (!(real->flags & AVMM_BAR_IO)) {
-		if (map_memory(i, place, real->base, size))
+		if (!map_memory(s, i, place))
 			return false;
 	} else {
 		if (!bus_map(&user.platform.ports, place, &bar->row, 1, bar))
@@ -266,18 +317,18 @@ static void unsettle(void)
 }
 
 /* Configuration space is Linux's: all vCPUs stand still until the module has done it. */
-static void settle_masters(void)
+static void settle_wants(void)
 {
 	u32 i;
 
 	for (i = 0; i < nslots; i++) {
 		struct slot *s = &slots[i];
 
-		if (s->told == s->master)
+		if (s->told == s->wants)
 			continue;
 		partition_hold(AVMM_HELD_MASTER);
-		s->told = s->master;
-		s->bar[0].counts->master = s->master;
+		s->told = s->wants;
+		s->bar[0].counts->wants = s->wants;
 		partition_message();
 	}
 }
@@ -292,7 +343,7 @@ void direct_settle(void)
 	plan();
 	vcpu_flush(NULL);
 	platform_unlock(&user.platform);
-	settle_masters();
+	settle_wants();
 	if (!user.held)
 		dedicated_order(ORDER_RUN);
 }
@@ -303,6 +354,29 @@ void direct_apic_moved(void)
 		unsettle();
 }
 
+/* The line falls; if the device has more to say, it rises again as soon as the module lets it. */
+static void finish(struct slot *s)
+{
+	s->pending = false;
+	set_line(s);
+	s->bar[0].counts->acked++;
+	partition_message();
+}
+
+static void set_wants(struct slot *s)
+{
+	u32 wants = (direct_master(&s->direct, &user.platform.pci) ? AVMM_WANTS_MASTER : 0) |
+		    (direct_messages(&s->direct, &user.platform.pci) ? AVMM_WANTS_MESSAGES : 0);
+
+	if (wants == s->wants)
+		return;
+	/* what the line said before is the messages' to say */
+	if (wants & AVMM_WANTS_MESSAGES && s->pending)
+		finish(s);
+	s->wants = wants;
+	unsettle();
+}
+
 static void written(struct pci *pci, void *ctx, unsigned int offset, unsigned int size)
 {
 	struct slot *s = ctx;
@@ -310,8 +384,12 @@ static void written(struct pci *pci, void *ctx, unsigned int offset, unsigned in
 	(void)pci;
 	if (offset < REG_COMMAND + 2 && offset + size > REG_COMMAND) {
 		set_line(s);
-		s->master = direct_master(&s->direct, &user.platform.pci);
+		set_wants(s);
 		unsettle();
+	} else if (direct_is_message_control(&s->direct, offset, size)) {
+		set_line(s);
+		set_wants(s);
+		messages_look(&s->messages);
 	} else if ((offset < REG_BARS_END && offset + size > REG_BARS) ||
 		   (offset < REG_ROM_END && offset + size > REG_ROM)) {
 		unsettle();
@@ -330,11 +408,29 @@ bool direct_is_monitors(u64 base, u64 size)
 
 static void take_back(struct slot *s)
 {
-	u32 i;
+	struct bars_range part[PARTS];
+	u32 i, k;
 
-	for (i = 0; i < AVMM_DEVICE_BARS; i++)
-		if (s->bar[i].lent)
-			service_return(s->direct.device.bar[i].base, direct_bar_size(&s->direct, i));
+	for (i = 0; i < AVMM_DEVICE_BARS; i++) {
+		parts_of(s, i, part);
+		for (k = 0; k < s->bar[i].lent; k++)
+			if (part[k].size)
+				service_return(s->direct.device.bar[i].base + part[k].base, part[k].size);
+	}
+}
+
+/* An MSI-X table stays Linux's. False: no page table is left. */
+static bool lend_memory(struct slot *s, unsigned int i)
+{
+	struct bars_range part[PARTS];
+	u32 *lent = &s->bar[i].lent;
+
+	parts_of(s, i, part);
+	for (*lent = 0; *lent < PARTS; ++*lent)
+		if (part[*lent].size &&
+		    !service_lend(s->direct.device.bar[i].base + part[*lent].base, part[*lent].size))
+			return false;
+	return true;
 }
 
 /* Not yet a device of the guest's: its BARs are not the service's any more, and nobody's. */
@@ -356,10 +452,7 @@ static s64 lend(struct slot *s)
 			continue;
 		if (direct_is_monitors(real->base, real->size) || (real->base + real->size - 1) >> machine.phys_bits)
 			return -EINVAL;
-		if (i == DIRECT_ROM)
-			continue;
-		bar->lent = service_lend(real->base, direct_bar_size(&s->direct, i));
-		if (!bar->lent)
+		if (i != DIRECT_ROM && !lend_memory(s, i))
 			return -ENOMEM;
 	}
 	return 0;
@@ -406,6 +499,7 @@ s64 direct_add(u64 device_phys)
 	if (!roms_apart(nslots + 1) || (s->direct.device.flags & AVMM_DEVICE_MASTER && !user.config.window))
 		return -EINVAL;
 	s->direct.model.written = written;
+	messages_init(&s->messages, &s->direct, &user.page->device[s->direct.device.number]);
 	err = lend(s);
 	if (err)
 		take_back(s);
@@ -460,27 +554,31 @@ static bool runs(void)
 	return user.state == AVMM_PARTITION_RUNNING || user.state == AVMM_PARTITION_PAUSED;
 }
 
-/* Under the platform's lock. */
-static bool raise(u64 number)
+/* Under the platform's lock. message: its vector + 1; 0: the line. */
+static bool raise(u64 number, u64 message)
 {
 	struct slot *s = find(number);
 
 	if (!s)
 		return legacy_edge(number);
-	s->pending = true;
 	s->bar[0].counts->raised++;
-	set_line(s);
+	if (message) {
+		messages_raise(&s->messages, message - 1);
+	} else {
+		s->pending = true;
+		set_line(s);
+	}
 	return true;
 }
 
-s64 direct_interrupt(u64 number)
+s64 direct_interrupt(u64 number, u64 message)
 {
 	bool known;
 
 	if (!runs())
 		return -ENOENT;
 	platform_lock(&user.platform);
-	known = raise(number);
+	known = raise(number, message);
 	platform_unlock(&user.platform);
 	if (!known)
 		return -EINVAL;
@@ -490,7 +588,7 @@ s64 direct_interrupt(u64 number)
 }
 
 /* Which the module does only when it was told so: all vCPUs stand still. */
-s64 direct_mastering(u64 number, bool masters)
+s64 direct_mastering(u64 number, u64 has)
 {
 	struct slot *s = find(number);
 	bool all = true;
@@ -500,15 +598,14 @@ s64 direct_mastering(u64 number, bool masters)
 		return -ENOENT;
 	if (!s)
 		return -EINVAL;
-	s->masters = masters;
+	s->has = (u32)has;
 	for (i = 0; i < nslots; i++)
-		all &= slots[i].masters == slots[i].master;
+		all &= slots[i].has == slots[i].wants;
 	if (all)
 		partition_release(AVMM_HELD_MASTER);
 	return 0;
 }
 
-/* The line falls; if the device has more to say, it rises again as soon as the module lets it. */
 void direct_irq_done(struct partition *p, u32 irq)
 {
 	u32 i;
@@ -518,9 +615,6 @@ void direct_irq_done(struct partition *p, u32 irq)
 
 		if (!s->line || pci_intx_irq(&p->platform.pci, (u8)s->direct.device.guest_devfn, s->direct.pin) != irq)
 			continue;
-		s->pending = false;
-		set_line(s);
-		s->bar[0].counts->acked++;
-		partition_message();
+		finish(s);
 	}
 }

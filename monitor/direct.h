@@ -9,8 +9,8 @@ struct partition;
 
 /* Hypercalls: 0 or a negative errno. */
 s64 direct_add(u64 device_phys);		/* before the start */
-s64 direct_interrupt(u64 number);		/* the machine's line is up, and masked */
-s64 direct_mastering(u64 number, bool masters);	/* so it is now, as the guest wanted */
+s64 direct_interrupt(u64 number, u64 message);	/* 0: the machine's line is up, and masked; n: message n - 1 has come */
+s64 direct_mastering(u64 number, u64 has);	/* AVMM_WANTS_*: so it is now, as the guest wanted */
 
 /* A partition is created and has none; its platform is there; the vCPUs will not run any more. */
 void direct_reset(void);

@@ -47,7 +47,7 @@ static s64 partition_call(struct vcpu *v)
 	case AVMM_HC_PARTITION_DEVICE:
 		return direct_add(b);
 	case AVMM_HC_DEVICE_INTERRUPT:
-		return direct_interrupt(b);
+		return direct_interrupt(b, c);
 	case AVMM_HC_DEVICE_MASTER:
 		return direct_mastering(b, c);
 	case AVMM_HC_PARTITION_LEGACY:

@@ -181,6 +181,8 @@ static void add_pci_json(struct json_object *object, const struct entry *entry)
 	json_object_object_add(object, "class", json_object_new_string(id));
 }
 
+static const char *const mode_names[] = { "line", "msi", "msix" };
+
 static void add_place_json(struct json_object *object, const struct device_status *status)
 {
 	char guest[16];
@@ -189,12 +191,15 @@ static void add_place_json(struct json_object *object, const struct device_statu
 	json_object_object_add(object, "guest", json_object_new_string(guest));
 	json_object_object_add(object, "dma", json_object_new_string(dma_names[status->dma % 3]));
 	json_object_object_add(object, "rom", json_object_new_uint64(status->rom));
+	json_object_object_add(object, "mode", json_object_new_string(mode_names[status->mode % 3]));
+	json_object_object_add(object, "vectors", json_object_new_uint64(status->messages));
 }
 
 static struct json_object *entry_json(const struct entry *entry)
 {
 	const char *const counters[AVMM_DEVICE_COUNTERS] = {
 		"interrupts", "interrupts_done", entry->legacy ? "commands_refused" : "bars_refused", "ports_forwarded",
+		"messages", "messages_lost",
 	};
 	struct json_object *object = json_object_new_object();
 	const struct device_status *status = &entry->status;
@@ -232,6 +237,7 @@ static void show_json(const struct listing *listing)
 
 static void show_text(const struct listing *listing)
 {
+	static const char *const in_words[] = { "", ", by MSI", ", by MSI-X" };
 	u32 i;
 
 	printf("%-12s  %-9s  %-6s  %-7s  %s\n", "ADDRESS", "ID", "CLASS", "OWNER", "");
@@ -249,9 +255,10 @@ static void show_text(const struct listing *listing)
 			printf("%" PRIu32 " interrupts raised%s\n", status->counters[AVMM_DEVICE_COUNT_RAISED],
 			       status->live ? ", in use" : "");
 		else if (entry->assigned)
-			printf("there 00:%02x.%u, interrupt %" PRIu32 ", %" PRIu32 " raised%s\n",
+			printf("there 00:%02x.%u, interrupt %" PRIu32 ", %" PRIu32 " raised%s%s\n",
 			       status->guest >> 3 & 31, status->guest & 7, status->irq,
-			       status->counters[AVMM_DEVICE_COUNT_RAISED], status->live ? ", in use" : "");
+			       status->counters[AVMM_DEVICE_COUNT_RAISED], in_words[status->mode % 3],
+			       status->live ? ", in use" : "");
 		else
 			printf("%s%s%s\n", entry->driver, entry->use[0] ? ": " : "", entry->use);
 	}

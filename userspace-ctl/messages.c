@@ -62,6 +62,8 @@ static struct nla_policy policy[AVMM_ATTR_MAX + 1] = {
 	[AVMM_ATTR_DEVICE_IRQ] = { .type = NLA_U32 },
 	[AVMM_ATTR_DEVICE_GUEST] = { .type = NLA_U32 },
 	[AVMM_ATTR_DEVICE_LIVE] = { .type = NLA_U32 },
+	[AVMM_ATTR_DEVICE_MESSAGES] = { .type = NLA_U32 },
+	[AVMM_ATTR_DEVICE_MODE] = { .type = NLA_U32 },
 };
 
 static u32 u32_or_0(struct nlattr *attr)
@@ -366,6 +368,8 @@ int parse_device(struct nlmsghdr *header, struct device_status *device)
 	device->irq = u32_or_0(attrs[AVMM_ATTR_DEVICE_IRQ]);
 	device->guest = u32_or_0(attrs[AVMM_ATTR_DEVICE_GUEST]);
 	device->live = u32_or_0(attrs[AVMM_ATTR_DEVICE_LIVE]);
+	device->messages = u32_or_0(attrs[AVMM_ATTR_DEVICE_MESSAGES]);
+	device->mode = u32_or_0(attrs[AVMM_ATTR_DEVICE_MODE]);
 	counters = attrs[AVMM_ATTR_DEVICE_COUNTERS];
 	size = counters ? (size_t)nla_len(counters) : 0;
 	if (size > sizeof(device->counters))

@@ -115,6 +115,8 @@ struct device_status {
 	u32 irq;
 	u32 guest;			/* device << 3 | function */
 	u32 live;
+	u32 messages;			/* that it may send */
+	u32 mode;			/* enum avmm_device_mode */
 	u32 counters[AVMM_DEVICE_COUNTERS];
 };
 

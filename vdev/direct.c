@@ -29,10 +29,12 @@
 
 #define MSI_CONTROL	2
 #define MSI_ENABLE	0x0001u
+#define MSI_WANTED	0x0070u		/* messages, as a power of two: kept, but there is one */
 #define MSI_64		0x0080u
-#define MSI_MASKS	0x0100u
-#define MSI_CAPABLE(c)	((c) >> 1 & 7)
-#define MSI_GRANTED(c)	((c) >> 4 & 7)
+
+#define MSIX_CONTROL	2
+#define MSIX_MASK	0x4000u
+#define MSIX_ENABLE	0x8000u
 
 enum policy { PASS, SHADOW, VIRTUAL };
 
@@ -78,11 +80,7 @@ static void add(struct direct *d, unsigned int offset, unsigned int size, u32 re
 /* What the machine has there. */
 static u32 real(const struct direct *d, unsigned int offset, unsigned int size)
 {
-	u32 value = 0;
-
-	while (size--)
-		value = value << 8 | d->device.config[(offset + size) % AVMM_DEVICE_CONFIG];
-	return value;
+	return avmm_device_config(&d->device, offset, size);
 }
 
 static u32 command_writable(const struct direct *d)
@@ -158,28 +156,23 @@ static void add_rom(struct direct *d)
 	add(d, REG_ROM, 4, d->device.flags & AVMM_DEVICE_PRESET ? real(d, REG_ROM, 4) & mask : 0, mask | ROM_ENABLE, 0);
 }
 
-/* Address, data and masks are the guest's to write; how many vectors there are is the machine's. */
+/* One message, without masks: Linux gets no more without interrupt remapping, and both are optional. */
 static void add_msi(struct direct *d, unsigned int at, u32 next)
 {
-	u32 control = real(d, at + MSI_CONTROL, 2) & (0x000e | MSI_64 | MSI_MASKS);
-	unsigned int data = control & MSI_64 ? at + 12 : at + 8;
+	u32 control = real(d, at + MSI_CONTROL, 2) & MSI_64;
 
 	add(d, at, 2, CAP_MSI | next << 8, 0, 0);
-	add(d, at + MSI_CONTROL, 2, control, 0x0071, 0);
+	add(d, at + MSI_CONTROL, 2, control, MSI_ENABLE | MSI_WANTED, 0);
 	add(d, at + 4, 4, 0, ~3u, 0);
 	if (control & MSI_64)
 		add(d, at + 8, 4, 0, ~0u, 0);
-	add(d, data, 2, 0, 0xffff, 0);
-	if (!(control & MSI_MASKS))
-		return;
-	add(d, data + 4, 4, 0, ~0u, 0);
-	add(d, data + 8, 4, 0, 0, 0);
+	add(d, control & MSI_64 ? at + 12 : at + 8, 2, 0, 0xffff, 0);
 }
 
 static void add_msix(struct direct *d, unsigned int at, u32 next)
 {
 	add(d, at, 2, CAP_MSIX | next << 8, 0, 0);
-	add(d, at + 2, 2, real(d, at + 2, 2) & 0x07ff, 0xc000, 0);
+	add(d, at + MSIX_CONTROL, 2, d->table.entries - 1, MSIX_ENABLE | MSIX_MASK, 0);
 	add(d, at + 4, 4, real(d, at + 4, 4), 0, 0);
 	add(d, at + 8, 4, real(d, at + 8, 4), 0, 0);
 }
@@ -192,7 +185,19 @@ static unsigned int cap_size(const struct direct *d, unsigned int at, u8 id)
 		return 8;
 	if (id == CAP_MSIX)
 		return 12;
-	return (control & MSI_64 ? 14 : 10) + (control & MSI_MASKS ? 10 : 0);
+	return control & MSI_64 ? 14 : 10;
+}
+
+/* Its table in a memory BAR, where the guest's can be put in its place? */
+static bool msix_good(struct direct *d, unsigned int at)
+{
+	u32 messages = d->device.messages;
+	struct avmm_msix place;
+
+	if (!(d->device.flags & AVMM_DEVICE_MSIX) || !messages || !avmm_device_msix(&d->device, at, &place))
+		return false;
+	msix_init(&d->table, &place, messages < place.entries ? messages : place.entries);
+	return true;
 }
 
 /* Does the guest get to see this capability? Each kind once, and whole. */
@@ -204,11 +209,11 @@ static bool cap_shown(struct direct *d, unsigned int at)
 		slot = &d->pm;
 	else if (id == CAP_MSI && d->device.flags & AVMM_DEVICE_MSI)
 		slot = &d->msi;
-	else if (id == CAP_MSIX && d->device.flags & AVMM_DEVICE_MSI)
+	else if (id == CAP_MSIX)
 		slot = &d->msix;
 	else
 		return false;
-	if (*slot || at + cap_size(d, at, id) > AVMM_DEVICE_CONFIG)
+	if (*slot || at + cap_size(d, at, id) > AVMM_DEVICE_CONFIG || (id == CAP_MSIX && !msix_good(d, at)))
 		return false;
 	*slot = (u8)at;
 	return true;
@@ -298,8 +303,9 @@ static bool device_good(const struct avmm_device *device)
 	for (i = 0; i < AVMM_DEVICE_BARS; i++)
 		if (!bar_good(device, i))
 			return false;
-	return rom_good(device) && device->number < AVMM_MAX_DEVICES && device->guest_devfn < 256 &&
-	       !(device->guest_devfn & 7) && !(device->config[REG_HEADER] & 0x7f) && device->config[REG_PIN] <= 4;
+	return rom_good(device) && device->messages <= AVMM_DEVICE_MESSAGES && device->number < AVMM_MAX_DEVICES &&
+	       device->guest_devfn < 256 && !(device->guest_devfn & 7) && !(device->config[REG_HEADER] & 0x7f) &&
+	       device->config[REG_PIN] <= 4;
 }
 
 bool direct_init(struct direct *d, const struct avmm_device *device)
@@ -355,7 +361,7 @@ bool direct_bar_enabled(const struct direct *d, struct pci *pci, unsigned int i)
 
 bool direct_intx_enabled(const struct direct *d, struct pci *pci)
 {
-	return d->pin && !(config(d, pci, REG_COMMAND, 2) & COMMAND_NO_INTX);
+	return d->pin && !(config(d, pci, REG_COMMAND, 2) & COMMAND_NO_INTX) && !direct_messages(d, pci);
 }
 
 bool direct_master(const struct direct *d, struct pci *pci)
@@ -363,23 +369,47 @@ bool direct_master(const struct direct *d, struct pci *pci)
 	return d->device.flags & AVMM_DEVICE_MASTER && config(d, pci, REG_COMMAND, 2) & COMMAND_MASTER;
 }
 
-bool direct_msi(const struct direct *d, struct pci *pci, unsigned int vector, struct direct_message *message)
+static bool msi_enabled(const struct direct *d, struct pci *pci)
 {
-	u32 control, granted;
-	bool wide;
+	return d->msi && config(d, pci, d->msi + MSI_CONTROL, 2) & MSI_ENABLE;
+}
 
-	if (!d->msi)
-		return false;
-	control = config(d, pci, d->msi + MSI_CONTROL, 2);
-	wide = control & MSI_64;
-	granted = MSI_GRANTED(control) < MSI_CAPABLE(control) ? MSI_GRANTED(control) : MSI_CAPABLE(control);
-	if (!(control & MSI_ENABLE) || granted > 5 || vector >= 1u << granted)
-		return false;
-	if (control & MSI_MASKS && config(d, pci, d->msi + (wide ? 16 : 12), 4) >> vector & 1)
-		return false;
+static bool msix_enabled(const struct direct *d, struct pci *pci, u32 how)
+{
+	return d->msix && (config(d, pci, d->msix + MSIX_CONTROL, 2) & (MSIX_ENABLE | MSIX_MASK)) == how;
+}
+
+bool direct_messages(const struct direct *d, struct pci *pci)
+{
+	return msi_enabled(d, pci) || msix_enabled(d, pci, MSIX_ENABLE) || msix_enabled(d, pci, MSIX_ENABLE | MSIX_MASK);
+}
+
+static void msi_message(const struct direct *d, struct pci *pci, struct direct_message *message)
+{
+	bool wide = config(d, pci, d->msi + MSI_CONTROL, 2) & MSI_64;
+
 	message->address = config(d, pci, d->msi + 4, 4);
 	if (wide)
 		message->address |= (u64)config(d, pci, d->msi + 8, 4) << 32;
-	message->data = (config(d, pci, d->msi + (wide ? 12 : 8), 2) & ~((1u << granted) - 1)) | vector;
+	message->data = config(d, pci, d->msi + (wide ? 12 : 8), 2);
+}
+
+bool direct_message(const struct direct *d, struct pci *pci, unsigned int vector, struct direct_message *message)
+{
+	if (msix_enabled(d, pci, MSIX_ENABLE))
+		return msix_message(&d->table, vector, message);
+	if (vector || !msi_enabled(d, pci))
+		return false;
+	msi_message(d, pci, message);
 	return true;
+}
+
+static bool touches(unsigned int offset, unsigned int size, unsigned int cap)
+{
+	return cap && offset < cap + MSI_CONTROL + 2 && offset + size > cap + MSI_CONTROL;
+}
+
+bool direct_is_message_control(const struct direct *d, unsigned int offset, unsigned int size)
+{
+	return touches(offset, size, d->msi) || touches(offset, size, d->msix);
 }

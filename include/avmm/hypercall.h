@@ -34,8 +34,8 @@ enum avmm_hypercall {
 
 	/* direct-access devices, avmm/device.h */
 	AVMM_HC_PARTITION_DEVICE = 0x41560020,	/* RBX: physical address of struct avmm_device; before the start */
-	AVMM_HC_DEVICE_INTERRUPT = 0x41560021,	/* RBX: the device's number; its line is up, and masked at the machine */
-	AVMM_HC_DEVICE_MASTER	= 0x41560022,	/* RBX: the device's number, RCX: 1 it masters the bus, 0 it does not */
+	AVMM_HC_DEVICE_INTERRUPT = 0x41560021,	/* RBX: the device's number; RCX: 0 its line is up, masked; n: message n - 1 */
+	AVMM_HC_DEVICE_MASTER	= 0x41560022,	/* RBX: the device's number, RCX: AVMM_WANTS_* as they are now */
 	AVMM_HC_PARTITION_LEGACY = 0x41560023,	/* RBX: enum avmm_legacy, RCX, RDX: VGA's frame buffer; before the start */
 
 	/* debug builds only, -ENOSYS otherwise */

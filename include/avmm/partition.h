@@ -103,7 +103,7 @@ enum avmm_partition_reason {
 #define AVMM_HELD_PAUSED	(1u << 0)	/* by the administrator; the state is PAUSED */
 #define AVMM_HELD_FROZEN	(1u << 1)	/* by the module: the disk does not answer */
 #define AVMM_HELD_RESET		(1u << 2)	/* by the monitor: a disk controller's reset waits for a command given up */
-#define AVMM_HELD_MASTER	(1u << 3)	/* likewise: the module is switching a device's bus mastering */
+#define AVMM_HELD_MASTER	(1u << 3)	/* likewise: the module is switching a device's bus mastering or messages */
 
 /* Written by the monitor only. */
 struct avmm_partition_page {

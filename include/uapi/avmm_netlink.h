@@ -147,6 +147,8 @@ enum avmm_genl_attr {
 					   memmap=; 0: memory from Linux. In CREATE and PARTITION */
 	AVMM_ATTR_DEVICE_ROM,		/* u32: bytes of expansion ROM that the partition sees; in requests 0: it is to see
 					   none */
+	AVMM_ATTR_DEVICE_MESSAGES,	/* u32: how many the device may send instead of raising its line, 0: none */
+	AVMM_ATTR_DEVICE_MODE,		/* u32: enum avmm_device_mode, in which it is now */
 	__AVMM_ATTR_MAX,
 };
 #define AVMM_ATTR_MAX (__AVMM_ATTR_MAX - 1)
@@ -197,11 +199,15 @@ enum avmm_disk_counter {
 	AVMM_DISK_COUNTERS
 };
 
+enum avmm_device_mode { AVMM_DEVICE_LINE, AVMM_DEVICE_BY_MSI, AVMM_DEVICE_BY_MSIX };
+
 enum avmm_device_counter {		/* since START */
 	AVMM_DEVICE_COUNT_RAISED,	/* interrupts of the device */
-	AVMM_DEVICE_COUNT_ACKED,	/* … that the guest has finished */
+	AVMM_DEVICE_COUNT_ACKED,	/* … that the guest has finished; messages: that it got */
 	AVMM_DEVICE_COUNT_REFUSED,	/* times that a BAR lay where it must not, and was not mapped; i8042: commands */
-	AVMM_DEVICE_COUNT_FORWARDED,	/* port accesses that the monitor had to do */
+	AVMM_DEVICE_COUNT_FORWARDED,	/* accesses of ports, or beside an MSI-X table, that the monitor had to do */
+	AVMM_DEVICE_COUNT_MESSAGES,	/* of these: messages */
+	AVMM_DEVICE_COUNT_LOST,		/* messages that it did not get: what it has written for them is nonsense, or off */
 	AVMM_DEVICE_COUNTERS
 };
 

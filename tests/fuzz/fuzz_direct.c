@@ -77,7 +77,8 @@ static bool apart(unsigned int n)
 /* A known device with some bytes changed; most inputs are one that is accepted. */
 static bool add(struct input *in)
 {
-	struct avmm_device device = take(in, 1) & 1 ? everything() : ne2000();
+	unsigned int kind = take(in, 1) % 3;
+	struct avmm_device device = kind == 2 ? with_msix(4) : kind ? everything() : ne2000();
 	unsigned int changes, i;
 
 	device.rom = ROM_AT + ndevices * AVMM_DEVICE_ROM_MAX;
@@ -181,9 +182,29 @@ static void access_config(struct input *in)
 	guest_set(d, &pci, offset, size, take(in, size));
 	assert(guest_get(d, &pci, 0, 1) == d->device.config[0] && guest_get(d, &pci, 9, 1) == d->device.config[9]);
 	assert(d->device.flags & AVMM_DEVICE_MASTER || !(guest_get(d, &pci, 4, 2) & 4));
-	if (direct_msi(d, &pci, offset, &message))
-		assert(d->device.flags & AVMM_DEVICE_MSI);
+	if (direct_message(d, &pci, offset, &message))
+		assert(d->device.flags & (AVMM_DEVICE_MSI | AVMM_DEVICE_MSIX) && direct_messages(d, &pci) &&
+		       offset < d->device.messages);
 	plan();
+}
+
+/* Anywhere on the pages with the table. */
+static void access_table(struct input *in)
+{
+	struct msix *x = &direct[take(in, 1) % ndevices].table;
+	unsigned int size = 1u << take(in, 1) % 4;
+	u64 at = x->place.first + take(in, 3), value;
+	struct direct_message message;
+
+	if (!x->entries)
+		return;
+	assert(x->place.first + x->place.size <= x->place.first + AVMM_MSIX_SPAN && x->entries <= x->place.entries);
+	if (take(in, 1) & 1)
+		msix_write(x, at, size, (u64)take(in, 4) << 32 | take(in, 4));
+	if (msix_read(x, at, size, &value))
+		assert(at + size > x->place.first && at < x->place.first + x->place.size);
+	if (msix_message(x, take(in, 1), &message))
+		assert(!(x->place.first % AVMM_PAGE_SIZE));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -203,8 +224,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		ndevices += add(&in);
 	if (ndevices)
 		plan();
-	while (in.size && ndevices)
-		access_config(&in);
+	while (in.size && ndevices) {
+		if (take(&in, 1) & 1)
+			access_config(&in);
+		else
+			access_table(&in);
+	}
 	supplier_free(&supplier);
 	return 0;
 }

@@ -36,7 +36,7 @@ static inline struct avmm_device everything(void)
 {
 	struct avmm_device device = {
 		.number = 1, .guest_devfn = PCI_DEVFN(5, 0),
-		.flags = AVMM_DEVICE_PRESET | AVMM_DEVICE_MASTER | AVMM_DEVICE_MSI,
+		.flags = AVMM_DEVICE_PRESET | AVMM_DEVICE_MASTER | AVMM_DEVICE_MSI, .messages = 1,
 	};
 
 	config_put(&device, 0x00, 4, 0x100e8086);
@@ -61,6 +61,16 @@ static inline struct avmm_device everything(void)
 	device.bar[4] = (struct avmm_device_bar){
 		.base = 0x2000000000ull, .size = 0x100000000ull, .flags = AVMM_BAR_64 | AVMM_BAR_PREFETCH,
 	};
+	return device;
+}
+
+/* The same, of which the module relays as many messages by MSI-X. Its table is at the beginning of BAR 4. */
+static inline struct avmm_device with_msix(u32 messages)
+{
+	struct avmm_device device = everything();
+
+	device.flags = (device.flags & ~AVMM_DEVICE_MSI) | AVMM_DEVICE_MSIX;
+	device.messages = messages;
 	return device;
 }
 

@@ -168,11 +168,18 @@ static void known_capabilities_are_linked(void **state)
 	start(&device);
 	assert_int_equal(get(0x34, 1), 0x50);
 	assert_int_equal(get(0x50, 2), 0x5801);
-	assert_int_equal(get(0x58, 2), 0x7005);
-	assert_int_equal(get(0x70, 2), 0x0011);
+	assert_int_equal(get(0x58, 2), 0x0005);
+	assert_int_equal(get(0x70, 4), 0);
 	assert_int_equal(get(0x40, 4), 0);
 	assert_int_equal(get(0xa0, 4), 0);
-	device.flags &= ~AVMM_DEVICE_MSI;
+	device = with_msix(3);
+	start(&device);
+	assert_int_equal(get(0x50, 2), 0x7001);
+	assert_int_equal(get(0x58, 4), 0);
+	assert_int_equal(get(0x70, 4), 0x00020011);
+	assert_int_equal(get(0x74, 4), 0x00000004);
+	assert_int_equal(get(0x78, 4), 0x00000804);
+	device.flags &= ~AVMM_DEVICE_MSIX;
 	start(&device);
 	assert_int_equal(get(0x50, 2), 0x0001);
 	assert_int_equal(get(0x58, 4), 0);
@@ -184,9 +191,9 @@ static void a_list_that_never_ends(void **state)
 	struct avmm_device device = everything();
 
 	(void)state;
-	config_put(&device, 0x70, 2, 0x5011);		/* back to the first */
+	config_put(&device, 0x58, 2, 0x5005);		/* back to the first */
 	start(&device);
-	assert_int_equal(get(0x70, 2), 0x0011);
+	assert_int_equal(get(0x58, 2), 0x0005);
 	config_put(&device, 0x50, 2, 0x5001);		/* to itself */
 	start(&device);
 	assert_int_equal(get(0x50, 2), 0x0001);
@@ -204,33 +211,150 @@ static void power_states_are_remembered(void **state)
 	assert_int_equal(get(0x54, 2), 0x000b);
 }
 
-static void messages_are_the_guests(void **state)
+static void a_message_is_the_guests(void **state)
 {
 	struct avmm_device device = everything();
 	struct direct_message message;
 
 	(void)state;
 	start(&device);
-	assert_int_equal(get(0x5a, 2), 0x0186);
-	assert_false(direct_msi(&d, &pci, 0, &message));
+	assert_int_equal(get(0x5a, 2), 0x0080);		/* of the machine's eight and their masks nothing shows */
+	assert_int_equal(get(0x68, 4), 0);
+	assert_false(direct_message(&d, &pci, 0, &message) || direct_messages(&d, &pci));
+	assert_true(direct_intx_enabled(&d, &pci));
 	set(0x5c, 4, 0xfee01007);
 	set(0x60, 4, 0x00000001);
 	set(0x64, 2, 0x4165);
-	set(0x5a, 2, 0x0021);				/* on, 4 vectors */
-	assert_true(direct_msi(&d, &pci, 3, &message));
+	set(0x68, 4, 0x1);
+	set(0x5a, 2, 0x0031);				/* on; eight are wanted */
+	assert_true(direct_message(&d, &pci, 0, &message) && direct_messages(&d, &pci));
+	assert_false(direct_intx_enabled(&d, &pci));
 	assert_true(message.address == 0x1fee01004ull);
-	assert_int_equal(message.data, 0x4167);
-	assert_false(direct_msi(&d, &pci, 4, &message));
-	set(0x68, 4, 0x2);
-	assert_false(direct_msi(&d, &pci, 1, &message));
-	assert_true(direct_msi(&d, &pci, 0, &message));
-	set(0x5a, 2, 0x0071);				/* more than the device has: 8 */
-	assert_true(direct_msi(&d, &pci, 7, &message));
-	assert_false(direct_msi(&d, &pci, 8, &message));
+	assert_int_equal(message.data, 0x4165);
+	assert_false(direct_message(&d, &pci, 1, &message));
+	config_put(&device, 0x5a, 2, 0x0006);		/* 32 bits */
+	start(&device);
+	set(0x5c, 4, 0xfee02000);
+	set(0x60, 4, 0xffff0042);
+	set(0x5a, 2, 0x0001);
+	assert_true(direct_message(&d, &pci, 0, &message));
+	assert_true(message.address == 0xfee02000);
+	assert_int_equal(message.data, 0x0042);
+	assert_true(direct_is_message_control(&d, 0x5a, 1) && direct_is_message_control(&d, 0x58, 4));
+	assert_false(direct_is_message_control(&d, 0x5c, 4) || direct_is_message_control(&d, 0x72, 2));
+}
+
+#define TABLE	0x3000ull
+#define PENDING	0x3800ull
+
+static u64 table_get(u64 offset, unsigned int size)
+{
+	u64 value = 0;
+
+	assert_true(msix_read(&d.table, offset, size, &value));
+	return value;
+}
+
+static void table_set(u64 offset, unsigned int size, u64 value)
+{
+	assert_true(msix_write(&d.table, offset, size, value));
+}
+
+static struct avmm_device with_table(u32 messages)
+{
+	struct avmm_device device = with_msix(messages);
+
+	config_put(&device, 0x74, 4, TABLE | 4);
+	config_put(&device, 0x78, 4, PENDING | 4);
+	return device;
+}
+
+static void a_table_of_messages(void **state)
+{
+	struct avmm_device device = with_table(2);	/* of the machine's four */
+	struct direct_message message;
+	u64 value;
+
+	(void)state;
+	start(&device);
+	assert_true(d.table.place.first == 0x3000 && d.table.place.size == 0x1000 && d.table.place.bar == 4);
+	assert_int_equal(get(0x72, 2), 0x0001);
+	assert_int_equal(table_get(TABLE + 0x1c, 4), 1);	/* masked */
+	table_set(TABLE + 0x10, 8, 0x1fee03000ull);
+	table_set(TABLE + 0x18, 4, 0x51);
+	assert_false(direct_message(&d, &pci, 1, &message) || direct_messages(&d, &pci));
 	set(0x72, 2, 0xffff);
-	assert_int_equal(get(0x72, 2), 0xc003);
-	set(0x74, 4, 0);
-	assert_int_equal(get(0x74, 4), 0x00000004);
+	assert_int_equal(get(0x72, 2), 0xc001);
+	assert_true(direct_messages(&d, &pci));
+	table_set(TABLE + 0x1c, 4, 0xfffffffe);
+	assert_false(direct_message(&d, &pci, 1, &message));	/* the whole function is masked */
+	set(0x72, 2, 0x8000);
+	assert_true(direct_message(&d, &pci, 1, &message));
+	assert_true(message.address == 0x1fee03000ull && message.data == 0x51);
+	assert_true(table_get(TABLE + 0x10, 8) == 0x1fee03000ull && table_get(TABLE + 0x18, 8) == 0x51);
+	table_set(TABLE + 0x18, 8, 0x1ffffff77ull);
+	assert_true(table_get(TABLE + 0x18, 8) == 0x1ffffff77ull);
+	assert_false(direct_message(&d, &pci, 1, &message));
+	assert_false(direct_message(&d, &pci, 2, &message));	/* not the guest's */
+	table_set(TABLE + 0x20, 8, ~0ull);
+	assert_int_equal(table_get(TABLE + 0x20, 8), 0);
+	d.table.pending = 2;
+	assert_int_equal(table_get(PENDING, 4), 2);
+	assert_int_equal(table_get(PENDING + 4, 4), 0);
+	table_set(PENDING, 8, 0);
+	assert_int_equal(table_get(PENDING, 8), 2);
+	/* not whole, or not aligned */
+	table_set(TABLE + 0x18, 2, 0);
+	table_set(TABLE + 0x1a, 4, 0);
+	table_set(TABLE + 0x1c, 8, 0);
+	assert_true(table_get(TABLE + 0x18, 8) == 0x1ffffff77ull);
+	assert_true(table_get(TABLE + 0x18, 1) == ~0ull && table_get(TABLE + 0x14, 8) == ~0ull);
+	/* neither: the device's */
+	assert_false(msix_read(&d.table, TABLE + 0x40, 4, &value) || msix_read(&d.table, PENDING + 8, 8, &value));
+	assert_false(msix_write(&d.table, TABLE - 4, 4, 0));
+	assert_true(msix_read(&d.table, TABLE - 4, 8, &value) && value == ~0ull);
+	assert_true(direct_is_message_control(&d, 0x73, 1));
+}
+
+/* Where the table is decides whether the guest may have one. */
+static void tables_that_cannot_be(void **state)
+{
+	static const struct {
+		u32 control, table, pending;
+		bool good;
+	} places[] = {
+		{ 0x003, TABLE | 4, PENDING | 4, true },
+		{ 0x003, 0x00010 | 0, 0x1fff8 | 0, true },	/* both ends of BAR 0 */
+		{ 0x003, 0x20000 | 4, 0x00ff8 | 4, false },	/* too far apart */
+		{ 0x003, 0x1fff0 | 0, 0x00000 | 0, false },	/* beyond its end */
+		{ 0x003, 0x00000 | 0, 0x20000 | 0, false },
+		{ 0x003, 0x00000 | 4, 0x00038 | 4, false },	/* on top of each other */
+		{ 0x7ff, 0x00000 | 4, 0x08000 | 4, true },
+		{ 0x7ff, 0x00000 | 4, 0x07ff8 | 4, false },
+		{ 0x003, 0x00000 | 1, 0x00800 | 1, false },	/* ports */
+		{ 0x003, 0x00000 | 3, 0x00800 | 3, false },	/* there is no such BAR */
+		{ 0x003, 0x00000 | 6, 0x00800 | 6, false },
+		{ 0x003, 0x00000 | 4, 0x00800 | 0, false },	/* two */
+		{ 0x003, 0x00000 | 2, 0x00080 | 2, true },	/* a BAR of less than a page */
+	};
+	struct avmm_device device;
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(places); i++) {
+		device = with_msix(AVMM_DEVICE_MESSAGES);
+		config_put(&device, 0x72, 2, places[i].control);
+		config_put(&device, 0x74, 4, places[i].table);
+		config_put(&device, 0x78, 4, places[i].pending);
+		start(&device);
+		assert_int_equal(get(0x70, 1), places[i].good ? 0x11 : 0);
+		assert_int_equal(!!d.table.entries, places[i].good);
+	}
+	device = with_msix(0);
+	start(&device);
+	assert_int_equal(get(0x70, 1), 0);
+	device = with_msix(AVMM_DEVICE_MESSAGES + 1);
+	assert_false(direct_init(&d, &device));
 }
 
 static void the_pin_is_routed(void **state)
@@ -395,7 +519,9 @@ int main(void)
 		cmocka_unit_test(known_capabilities_are_linked),
 		cmocka_unit_test(a_list_that_never_ends),
 		cmocka_unit_test(power_states_are_remembered),
-		cmocka_unit_test(messages_are_the_guests),
+		cmocka_unit_test(a_message_is_the_guests),
+		cmocka_unit_test(a_table_of_messages),
+		cmocka_unit_test(tables_that_cannot_be),
 		cmocka_unit_test(the_pin_is_routed),
 		cmocka_unit_test(nonsense_is_refused),
 		cmocka_unit_test(planner_keeps_off_what_is_reserved),

@@ -6,6 +6,10 @@
 
 #include "monitor/direct.c"
 
+#define lapic_bus_msi	record_message		/* test_lapic.c has the local APICs */
+static enum lapic_result record_message(struct lapic_bus *bus, u64 address, u32 data);
+#include "monitor/direct-message.c"
+
 #define RAM		(256ull << 20)
 #define RAM_AT		(8ull << 30)	/* of the machine */
 #define MONITOR		(32ull << 30)
@@ -21,7 +25,10 @@ static struct avmm_partition_page page;
 static struct user_vcpu vcpu, other_vcpu;
 static u8 bitmap[2 * AVMM_PAGE_SIZE], bitmap_before[2 * AVMM_PAGE_SIZE];
 static struct avmm_device given __attribute__((aligned(4096)));
-static u32 messages, wakes, lent, returned, holds, looks, flushes;
+static u32 messages, wakes, lent, returned, holds, looks, flushes, sent;
+static struct direct_message last;
+static enum lapic_result taken;
+static u8 device_page[AVMM_PAGE_SIZE];
 static bool no_pages, no_tables, stopped;
 static u8 line[16];
 
@@ -40,10 +47,19 @@ void *monitor_virt(u64 phys)
 	return phys - MONITOR < AVMM_BLOCK_SIZE ? bitmap : NULL;
 }
 
+#define DEVICE	0x2000000000ull		/* BAR 4 of everything() */
+
 void *window_map(u64 phys)
 {
-	(void)phys;
-	return &given;
+	return phys >= DEVICE ? (void *)(device_page + phys % AVMM_PAGE_SIZE) : &given;
+}
+
+static enum lapic_result record_message(struct lapic_bus *bus, u64 address, u32 data)
+{
+	assert_ptr_equal(bus, &user.platform.lapics);
+	last = (struct direct_message){ address, data };
+	sent += taken != LAPIC_IGNORED;
+	return taken;
 }
 
 bool service_lend(u64 base, u64 size)
@@ -176,7 +192,9 @@ static int create(void **state)
 	memset(&user, 0, sizeof(user));
 	memset(&page, 0, sizeof(page));
 	memset(line, 0, sizeof(line));
-	messages = wakes = lent = returned = holds = looks = 0;
+	messages = wakes = lent = returned = holds = looks = sent = 0;
+	taken = LAPIC_ACCEPTED;
+	memset(device_page, 0, sizeof(device_page));
 	no_pages = no_tables = stopped = false;
 	machine.phys_bits = 39;
 	machine.nblocks = 1;
@@ -217,6 +235,7 @@ static void start(void)
 	struct vdev_irq irq = { .set_irq = set_line_level };
 
 	bus_init(&user.platform.ports);
+	bus_init(&user.platform.mmio);
 	assert_true(bus_map(&user.platform.ports, 0x600, &board_row, 1, &user));
 	pci_init(&user.platform.pci, &irq, &ops, 0x600);
 	direct_start(&user);
@@ -557,13 +576,13 @@ static void an_interrupt_is_relayed_and_finished(void **state)
 	struct avmm_device device = ne2000();
 
 	(void)state;
-	assert_int_equal(direct_interrupt(0), -ENOENT);
+	assert_int_equal(direct_interrupt(0, 0), -ENOENT);
 	assert_int_equal(add(device), 0);
 	start();
 	pci_config_write(&user.platform.pci, 0x80000860, 3, 1, 11);	/* its PIRQ */
-	assert_int_equal(direct_interrupt(1), -EINVAL);
-	assert_int_equal(direct_interrupt(AVMM_LINE_MOUSE), -EINVAL);
-	assert_int_equal(direct_interrupt(0), 0);
+	assert_int_equal(direct_interrupt(1, 0), -EINVAL);
+	assert_int_equal(direct_interrupt(AVMM_LINE_MOUSE, 0), -EINVAL);
+	assert_int_equal(direct_interrupt(0, 0), 0);
 	assert_true(line[11]);
 	assert_int_equal(wakes, 1);
 	assert_int_equal(page.device[0].raised, 1);
@@ -577,7 +596,7 @@ static void an_interrupt_is_relayed_and_finished(void **state)
 	assert_int_equal(messages, 1);
 	/* while its interrupts are disabled it waits */
 	set(&device, 0x04, 2, 0x0401);
-	assert_int_equal(direct_interrupt(0), 0);
+	assert_int_equal(direct_interrupt(0, 0), 0);
 	assert_false(line[11]);
 	direct_irq_done(&user, 11);
 	assert_int_equal(page.device[0].acked, 1);
@@ -586,7 +605,7 @@ static void an_interrupt_is_relayed_and_finished(void **state)
 	direct_irq_done(&user, 11);
 	assert_int_equal(page.device[0].acked, 2);
 	wakes = 0;
-	assert_int_equal(direct_interrupt(AVMM_LINE_KEYBOARD), 0);
+	assert_int_equal(direct_interrupt(AVMM_LINE_KEYBOARD, 0), 0);
 	assert_int_equal(wakes, 1);
 }
 
@@ -616,36 +635,225 @@ static void the_guest_waits_for_bus_mastering(void **state)
 	struct avmm_device first = master_of(0), second = master_of(1);
 
 	(void)state;
-	assert_int_equal(direct_mastering(0, true), -ENOENT);
+	assert_int_equal(direct_mastering(0, AVMM_WANTS_MASTER), -ENOENT);
 	assert_int_equal(add(first), 0);
 	assert_int_equal(add(second), 0);
 	start();
 	set(&first, 0x04, 2, 0x0001);
 	assert_int_equal(holds, 0);
 	set(&first, 0x04, 2, 0x0005);
-	assert_int_equal(page.device[0].master, 1);
+	assert_int_equal(page.device[0].wants, AVMM_WANTS_MASTER);
 	assert_int_equal(user.held, AVMM_HELD_MASTER);
 	assert_int_equal(messages, 1);
 	set(&first, 0x04, 2, 0x0005);				/* nothing new */
 	assert_int_equal(holds, 1);
 	/* both are awaited, whoever comes first */
 	set(&second, 0x04, 2, 0x0004);
-	assert_int_equal(page.device[1].master, 1);
-	assert_int_equal(direct_mastering(2, true), -EINVAL);
-	assert_int_equal(direct_mastering(1, true), 0);
+	assert_int_equal(page.device[1].wants, AVMM_WANTS_MASTER);
+	assert_int_equal(direct_mastering(2, AVMM_WANTS_MASTER), -EINVAL);
+	assert_int_equal(direct_mastering(1, AVMM_WANTS_MASTER), 0);
 	assert_int_equal(user.held, AVMM_HELD_MASTER);
-	assert_int_equal(direct_mastering(0, true), 0);
+	assert_int_equal(direct_mastering(0, AVMM_WANTS_MASTER), 0);
 	assert_int_equal(user.held, 0);
 	set(&first, 0x05, 1, 0x00);				/* the upper half only */
 	assert_int_equal(user.held, 0);
 	set(&first, 0x04, 1, 0x01);
-	assert_int_equal(page.device[0].master, 0);
+	assert_int_equal(page.device[0].wants, 0);
 	assert_int_equal(user.held, AVMM_HELD_MASTER);
 	/* an answer to an older question is none */
-	assert_int_equal(direct_mastering(0, true), 0);
+	assert_int_equal(direct_mastering(0, AVMM_WANTS_MASTER), 0);
 	assert_int_equal(user.held, AVMM_HELD_MASTER);
-	assert_int_equal(direct_mastering(0, false), 0);
+	assert_int_equal(direct_mastering(0, 0), 0);
 	assert_int_equal(user.held, 0);
+}
+
+/* What the guest's driver does at its start, to the configuration space of everything(). */
+static void enable_msi(const struct avmm_device *device)
+{
+	set(device, 0x5c, 4, 0xfee01000);
+	set(device, 0x60, 4, 0);
+	set(device, 0x64, 2, 0xc051);
+	set(device, 0x5a, 2, 0x0001);
+}
+
+static void messages_replace_the_line(void **state)
+{
+	struct avmm_device device = everything();
+	const struct avmm_device_counts *counts = &page.device[1];
+
+	(void)state;
+	assert_int_equal(add(device), 0);
+	start();
+	pci_config_write(&user.platform.pci, 0x80000860, 1, 1, 11);	/* its PIRQ */
+	assert_int_equal(direct_interrupt(1, 0), 0);
+	assert_true(line[11]);
+	enable_msi(&device);
+	/* the line falls, which the module is told, and the guest stands still until the machine's device does so, too */
+	assert_false(line[11]);
+	assert_int_equal(counts->acked, 1);
+	assert_int_equal(counts->wants, AVMM_WANTS_MESSAGES);
+	assert_int_equal(user.held, AVMM_HELD_MASTER);
+	assert_int_equal(direct_mastering(1, 0), 0);
+	assert_int_equal(user.held, AVMM_HELD_MASTER);
+	assert_int_equal(direct_mastering(1, AVMM_WANTS_MESSAGES), 0);
+	assert_int_equal(user.held, 0);
+	assert_int_equal(sent, 0);
+	wakes = 0;
+	assert_int_equal(direct_interrupt(1, 1), 0);
+	assert_int_equal(sent, 1);
+	assert_int_equal(wakes, 1);
+	assert_true(last.address == 0xfee01000 && last.data == 0x51);	/* an edge */
+	assert_int_equal(direct_interrupt(1, 2), 0);			/* it has no second one */
+	assert_int_equal(direct_interrupt(1, ~0ull), 0);
+	assert_int_equal(counts->lost, 2);
+	set(&device, 0x5a, 2, 0x0000);
+	assert_int_equal(counts->wants, 0);
+	assert_int_equal(user.held, AVMM_HELD_MASTER);
+	assert_int_equal(direct_interrupt(1, 1), 0);			/* that was on its way */
+	assert_int_equal(counts->lost, 3);
+	assert_int_equal(direct_mastering(1, 0), 0);
+	assert_int_equal(direct_interrupt(1, 0), 0);
+	assert_true(line[11]);
+	assert_int_equal(counts->raised, 6);
+	assert_int_equal(counts->messages, 1);
+}
+
+static void messages_that_make_no_sense(void **state)
+{
+	static const u32 modes[] = { LAPIC_SMI, LAPIC_SYNC, LAPIC_NMI, LAPIC_INIT, LAPIC_STARTUP, LAPIC_EXTINT };
+	struct avmm_device device = everything();
+	unsigned int i;
+
+	(void)state;
+	assert_int_equal(add(device), 0);
+	start();
+	enable_msi(&device);
+	for (i = 0; i < VDEV_ARRAY_SIZE(modes); i++) {
+		set(&device, 0x64, 2, modes[i] << 8 | 0x51);
+		assert_int_equal(direct_interrupt(1, 1), 0);
+		assert_int_equal(page.device[1].lost, i + 1);
+	}
+	assert_int_equal(sent, 0);
+	set(&device, 0x64, 2, LAPIC_LOWEST << 8 | 0x51);
+	assert_int_equal(direct_interrupt(1, 1), 0);
+	assert_int_equal(sent, 1);
+	taken = LAPIC_IGNORED;						/* no such APIC */
+	assert_int_equal(direct_interrupt(1, 1), 0);
+	assert_int_equal(page.device[1].lost, i + 1);
+	assert_int_equal(page.device[1].messages, 1);
+}
+
+static void poke(u64 gpa, unsigned int size, u64 value)
+{
+	bus_write(&user.platform.mmio, gpa, size, value, 0);
+}
+
+static u64 peek(u64 gpa, unsigned int size)
+{
+	return bus_read(&user.platform.mmio, gpa, size, 0);
+}
+
+/* MSI-X: table at 0, pending bits at 800h of BAR 4. */
+static void a_table_is_kept_from_the_guest(void **state)
+{
+	struct avmm_device device = with_msix(3);
+
+	(void)state;
+	assert_int_equal(add(device), 0);
+	assert_int_equal(lent, 3);					/* of BAR 4 all but one page */
+	start();
+	assert_false(maps(DEVICE, DEVICE));
+	assert_true(maps(DEVICE + 0x1000, DEVICE + 0x1000));
+	assert_true(maps(DEVICE + 0xfffff000, DEVICE + 0xfffff000));
+	assert_true(bus_claimed(&user.platform.mmio, DEVICE) && bus_claimed(&user.platform.mmio, DEVICE + 0xfff));
+	assert_false(bus_claimed(&user.platform.mmio, DEVICE + 0x1000));
+	assert_contained(&device);
+	/* what lies beside it is the device's */
+	memcpy(device_page + 0x400, "\1\2\3\4\5\6\7\10", 8);
+	assert_true(peek(DEVICE + 0x400, 8) == 0x0807060504030201ull);
+	assert_int_equal(peek(DEVICE + 0x404, 4), 0x08070605);
+	assert_int_equal(peek(DEVICE + 0x402, 2), 0x0403);
+	assert_int_equal(peek(DEVICE + 0x401, 1), 0x02);
+	assert_int_equal(peek(DEVICE + 0x401, 4), 0xffffffff);
+	poke(DEVICE + 0x408, 8, 0x1122334455667788ull);
+	poke(DEVICE + 0x410, 4, 0x99aabbcc);
+	poke(DEVICE + 0x414, 2, 0xddee);
+	poke(DEVICE + 0x417, 1, 0xff);
+	poke(DEVICE + 0x419, 2, 0xffff);
+	assert_memory_equal(device_page + 0x408, "\x88\x77\x66\x55\x44\x33\x22\x11\xcc\xbb\xaa\x99\xee\xdd\0\xff\0\0", 18);
+	assert_int_equal(page.device[1].forwarded, 8);
+	poke(DEVICE, 4, 0xfee01000);
+	assert_int_equal(peek(DEVICE, 4), 0xfee01000);
+	assert_int_equal(device_page[3], 0);
+	/* where the guest puts the BAR */
+	set(&device, 0x24, 4, 0x30);
+	assert_false(bus_claimed(&user.platform.mmio, DEVICE));
+	assert_false(maps(DEVICE + 0x1000, DEVICE + 0x1000));
+	assert_true(maps(DEVICE + 0x1000000000ull + 0x1000, DEVICE + 0x1000));
+	assert_int_equal(peek(DEVICE + 0x1000000000ull, 4), 0xfee01000);
+	set(&device, 0x04, 2, 0);
+	assert_false(bus_claimed(&user.platform.mmio, DEVICE + 0x1000000000ull));
+	assert_contained(&device);
+	direct_stop();
+	assert_int_equal(returned, 3);
+}
+
+static void a_masked_message_waits(void **state)
+{
+	struct avmm_device device = with_msix(3);
+	unsigned int i;
+
+	(void)state;
+	assert_int_equal(add(device), 0);
+	start();
+	for (i = 0; i < 3; i++) {
+		poke(DEVICE + 16 * i, 8, 0xfee00000 | i << 12);
+		poke(DEVICE + 16 * i + 8, 4, 0x60 + i);
+	}
+	assert_int_equal(direct_interrupt(1, 1), 0);
+	assert_int_equal(page.device[1].lost, 1);			/* not yet enabled */
+	set(&device, 0x72, 2, 0xc000);
+	assert_int_equal(page.device[1].wants, AVMM_WANTS_MESSAGES);
+	poke(DEVICE + 16 + 12, 4, 0);
+	assert_int_equal(direct_interrupt(1, 2), 0);
+	assert_int_equal(direct_interrupt(1, 2), 0);
+	assert_int_equal(direct_interrupt(1, 3), 0);
+	assert_int_equal(direct_interrupt(1, 4), 0);			/* none of the guest's */
+	assert_int_equal(page.device[1].lost, 2);
+	assert_int_equal(sent, 0);
+	assert_int_equal(peek(DEVICE + 0x800, 8), 6);
+	holds = 0;
+	set(&device, 0x72, 2, 0x8000);
+	assert_int_equal(holds, 0);					/* the mask is not the machine's affair */
+	assert_int_equal(sent, 1);
+	assert_true(last.address == 0xfee01000 && last.data == 0x61);
+	assert_int_equal(peek(DEVICE + 0x800, 8), 4);
+	poke(DEVICE + 32 + 12, 4, 0);
+	assert_int_equal(sent, 2);
+	assert_true(last.address == 0xfee02000 && last.data == 0x62);
+	assert_int_equal(peek(DEVICE + 0x800, 8), 0);
+	assert_int_equal(direct_interrupt(1, 3), 0);
+	assert_int_equal(sent, 3);
+	assert_int_equal(page.device[1].messages, 3);
+}
+
+static void without_tables_no_table(void **state)
+{
+	struct avmm_device device = with_msix(3);
+
+	(void)state;
+	assert_int_equal(add(device), 0);
+	start();
+	set(&device, 0x04, 2, 0);
+	supplier.limit = supplier.used;
+	set(&device, 0x24, 4, 0x30);
+	set(&device, 0x04, 2, 2);
+	assert_false(bus_claimed(&user.platform.mmio, DEVICE + 0x1000000000ull));
+	assert_contained(&device);
+	supplier.limit = SUPPLIER_PAGES;
+	set(&device, 0x04, 2, 2);
+	assert_true(bus_claimed(&user.platform.mmio, DEVICE + 0x1000000000ull));
+	assert_contained(&device);
 }
 
 static void no_bar_in_the_window(void **state)
@@ -685,6 +893,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_interrupt_is_relayed_and_finished, create, destroy),
 		cmocka_unit_test_setup_teardown(masters_need_the_window, create, destroy),
 		cmocka_unit_test_setup_teardown(the_guest_waits_for_bus_mastering, create, destroy),
+		cmocka_unit_test_setup_teardown(messages_replace_the_line, create, destroy),
+		cmocka_unit_test_setup_teardown(messages_that_make_no_sense, create, destroy),
+		cmocka_unit_test_setup_teardown(a_table_is_kept_from_the_guest, create, destroy),
+		cmocka_unit_test_setup_teardown(a_masked_message_waits, create, destroy),
+		cmocka_unit_test_setup_teardown(without_tables_no_table, create, destroy),
 		cmocka_unit_test_setup_teardown(no_bar_in_the_window, create, destroy),
 	};
 

@@ -3,17 +3,18 @@
 
 import hashlib
 import re
-from pathlib import Path
 
 import pytest
+from test_disk_boot import SEABIOS
 
 from lab import avmm, guest_image, kernel_log
-from lab.cards import Peer, devices, dhcp, digest, fetch, line_of, refused, send
+from lab.cards import Peer, devices, dhcp, digest, fetch, line_of, option_rom, refused, send
 
 CARD, OTHER = '0000:00:03.0', '0000:00:02.0'        # an NE2000 without DMA; the service's e1000
-ROM = '/usr/lib/ipxe/qemu/pxe-ne2k_pci.rom'
+ID = '10ec:8029'
+ROM = option_rom('/usr/lib/ipxe/qemu/pxe-ne2k_pci.rom', ID)
 BOARD = ('pci: enabled=1, chipset=i440fx, slot1=e1000, slot2=ne2k',
-         'ne2k: type=pci, enabled=1, mac=52:54:00:12:34:57, ethmod=slirp, script=none, '
+         'ne2k: type=pci, enabled=1, mac=52:54:00:12:34:57, ethmod=slirp, ethdev=RUN, script=RUN/slirp.conf, '
          f'bootrom={ROM}',
          'e1000: enabled=1, mac=52:54:00:12:34:56, ethmod=slirp, script=none')
 MADE_UP = '0000:e0:{:02x}.0'           # of tests/lab/modules/pci.c
@@ -129,7 +130,7 @@ class Card:
         """It has the file's content, and what the guest writes there vanishes."""
         card = f'/sys/bus/pci/devices/{CARD}'
         read = f'echo 1 >{card}/rom; sha256sum <{card}/rom; echo 0 >{card}/rom'
-        content = hashlib.sha256(Path(ROM).read_bytes()).hexdigest()
+        content = hashlib.sha256(ROM.read_bytes()).hexdigest()
         assert devices(m)[CARD]['rom'] == 128 << 10
         assert u.out(read).split()[0] == content
         base = int(u.out(f'sed -n 7p {card}/resource').split()[0], 16)
@@ -173,9 +174,20 @@ class Card:
         u.run(f'dd if=/tmp/bar of={config} bs=4 seek=4 count=1 conv=notrunc')
         u.run('ip link set eth0 up; ping -c 2 10.0.2.2', timeout=120)
 
+    def test_boot_from_the_network(self, m, u):
+        """Firmware finds the ROM, which has its system by DHCP and TFTP through the card."""
+        u.stop()
+        (m.emulator.run / 'boot.ipxe').write_text('#!ipxe\necho the script of ${net0/mac} runs\nsleep 1000\n')
+        m.run('avmmctl console --dump >/dev/null')
+        u.start(firmware='seabios', memory='64M', more=SECTION)
+        m.run("for i in $(seq 60); do avmmctl console --dump | grep -q 'the script of .* runs' && break; sleep 1; done",
+              timeout=600)
+        shown = m.out('avmmctl console --dump')
+        assert re.search('iPXE .*00:03.0', shown) and '52:54:00:12:34:57 runs' in shown, shown
+        m.run('avmmctl stop --force --timeout 0')
+
     def test_the_service_drives_it_again(self, m, u, peer):
         before = kernel_log.warnings(m)
-        u.stop()
         assert devices(m)[CARD]['owner'] == 'user' and not devices(m)[CARD]['live']
         m.run(f'avmmctl device release {CARD}; modprobe ne2k-pci')
         m.run('ip link set eth0 down; ip link set eth1 name eth9; ip link set eth0 name eth8; ip link set eth9 name eth0')
@@ -187,7 +199,7 @@ class Card:
 
 class TestCard61(Card):
     shape = {'kernel': '6.1', 'cpus': 1, 'mem': 1024, 'guest': '6.12', 'up': False, 'net': False,
-             'boot_extra': BOARD}
+             'boot_extra': BOARD, 'extra': ((SEABIOS, SEABIOS),)}
 
 
 @pytest.mark.soak('devices-612')

@@ -6,7 +6,11 @@ import json
 import os
 import re
 import socket
+import struct
 import threading
+from pathlib import Path
+
+from . import paths
 
 HOST = '10.0.2.2'       # this machine, as the emulated network's cards reach it
 
@@ -78,6 +82,19 @@ def digest(data):
 
 def devices(m):
     return {d['address']: d for d in json.loads(m.out('avmmctl device list --json'))['devices']}
+
+
+def option_rom(source, ids):
+    """The file of an expansion ROM for a card of IDS, from SOURCE, which may be for several: made once per content."""
+    out = paths.IMAGES / f'rom-{ids.replace(":", "-")}-{paths.key(paths.content(source))}'
+    if not out.exists():
+        rom = bytearray(Path(source).read_bytes())
+        pcir, = struct.unpack_from('<H', rom, 0x18)
+        struct.pack_into('<HH', rom, pcir + 4, *(int(n, 16) for n in ids.split(':')))
+        rom[6] = (rom[6] - sum(rom[:512 * rom[2]])) & 0xff      # a byte of iPXE's for the checksum
+        paths.IMAGES.mkdir(parents=True, exist_ok=True)
+        out.write_bytes(rom)
+    return out
 
 
 def refused(m, command):

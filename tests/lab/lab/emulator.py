@@ -133,7 +133,8 @@ class Emulator:
         self.run.mkdir(parents=True, exist_ok=True)
         for stale in ('serial.log', 'bochs.log', 'stdout.log', 'disk.img.lock'):
             (self.run / stale).unlink(missing_ok=True)
-        (self.run / 'slirp.conf').write_text(f'# slirp config\nhostfwd = udp:127.0.0.1:{self.udp_port}-:9\n')
+        (self.run / 'slirp.conf').write_text('# slirp config\nbootfile = boot.ipxe\n'
+                                             f'hostfwd = udp:127.0.0.1:{self.udp_port}-:9\n')
         self.payload_used = image.payload_cd(payload, self.run / 'payload.cd')
 
     def cold(self, payload=None, boot=None):

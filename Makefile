@@ -30,6 +30,7 @@ module:
 test-modules:
 	@mkdir -p $(OUT)/tests
 	@cp -au tests/lab/modules/. $(OUT)/tests
+	@cp -au module $(OUT)/tests
 	+$(AVMM_MAKE) -C $(KDIR) M=$(OUT)/tests AVMM_INCLUDE=$(ROOT)/include modules
 
 avmmctl:

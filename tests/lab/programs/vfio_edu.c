@@ -1,0 +1,452 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * QEMU's educational PCI device behind an IOMMU, by avmmctl's own vfio-bind.c and vfio.c; user RAM and the relay of
+ * interrupts are those of the test module avmm_vfio. ADDRESS is the device's.
+ *
+ *	vfio_edu take ADDRESS		binds it to vfio-pci; says which driver had it
+ *	vfio_edu give ADDRESS		undoes that
+ *	vfio_edu run ADDRESS		DMA, interrupts, a new beginning, the end: "ok NAME", "FAIL NAME: what"
+ *	vfio_edu hold ADDRESS		as run, but after "held" its DMA and it wait for a signal
+ *	vfio_edu fill AT SEED		a page of user RAM; look: says "same" if it is as fill left it
+ *	vfio_edu dma ADDRESS AT		while nobody holds the device: lets it master the bus and write to user RAM's address
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/pci_regs.h>
+#include <linux/vfio.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include "../../../userspace-ctl/avmmctl.h"
+#include "../../../userspace-ctl/vfio.h"
+#include "lab.h"
+
+#define MIB		(1ull << 20)
+#define RAM_MIB		32
+#define RAM		(RAM_MIB * MIB)
+#define MODULE		"/proc/avmm_vfio"
+#define ROUNDS		10
+#define QUIET_MS	100	/* so long nothing comes that is not to come */
+
+/* Registers in BAR 0 of the device, as QEMU's docs/specs/edu.txt has them. */
+#define EDU_RAISE	0x60
+#define EDU_ACK		0x64
+#define EDU_SOURCE	0x80
+#define EDU_TARGET	0x88
+#define EDU_COUNT	0x90
+#define EDU_COMMAND	0x98
+#define EDU_START	1u
+#define EDU_TO_RAM	2u
+#define EDU_BUFFER	0x40000
+#define EDU_BYTES	2048	/* of the 4096 that it has: QEMU 7.2 refuses the last one */
+#define EDU_WINDOW	4096
+
+#define SOURCE		0x123000
+#define TARGET		0x1456000
+#define OUTSIDE		(RAM + 16 * MIB)
+
+static bool failed;
+
+/* What vfio.c says, says this. */
+
+int fail(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vprintf(format, args);
+	va_end(args);
+	puts("");
+	return EXIT_REFUSED;
+}
+
+void notice(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vprintf(format, args);
+	va_end(args);
+	puts("");
+}
+
+static void report(const char *name, bool good, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	printf("%s %s: ", good ? "ok" : "FAIL", name);
+	vprintf(format, args);
+	va_end(args);
+	puts("");
+	failed |= !good;
+}
+
+static void die(const char *what)
+{
+	printf("FAIL %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+/* The test module */
+
+static void tell(const char *format, ...)
+{
+	int fd = open(MODULE, O_WRONLY | O_CLOEXEC);
+	va_list args;
+
+	va_start(args, format);
+	if (fd < 0 || vdprintf(fd, format, args) < 0)
+		die(format);
+	va_end(args);
+	close(fd);
+}
+
+static long ask(const char *what)
+{
+	char text[128] = "";
+	const char *found;
+	int fd = open(MODULE, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) < 0)
+		die(MODULE);
+	close(fd);
+	found = strstr(text, what);
+	return found ? strtol(found + strlen(what) + 1, NULL, 10) : -1;
+}
+
+static void sleep_ms(long ms)
+{
+	const struct timespec time = { ms / 1000, ms % 1000 * 1000000 };
+
+	nanosleep(&time, NULL);
+}
+
+/* Waits until so many interrupts were relayed, and longer, to see more. */
+static long interrupts(long expected)
+{
+	u64 deadline = lab_now(CLOCK_MONOTONIC) + 10 * NS_PER_S;
+
+	while (ask("raised") < expected && lab_now(CLOCK_MONOTONIC) < deadline)
+		sleep_ms(5);
+	sleep_ms(QUIET_MS);
+	return ask("raised");
+}
+
+static long free_mib(void)
+{
+	char line[128];
+	FILE *file = fopen("/proc/meminfo", "re");
+	long kib = -1;
+
+	while (file && fgets(line, sizeof(line), file) && sscanf(line, "MemFree: %ld", &kib) != 1)
+		;
+	if (file)
+		fclose(file);
+	return kib / 1024;
+}
+
+static u8 *map_ram(void)
+{
+	int fd = open("/dev/avmm", O_RDWR | O_CLOEXEC);
+	u8 *ram = fd < 0 ? MAP_FAILED : mmap(NULL, RAM, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (ram == MAP_FAILED)
+		die("/dev/avmm");
+	close(fd);
+	return ram;
+}
+
+/* The device: its registers by vfio's file, or by a mapping of sysfs's. */
+
+struct edu {
+	int fd;
+	u64 offset;
+	volatile u32 *at;
+};
+
+static void put(const struct edu *edu, u32 reg, u32 value)
+{
+	if (edu->at)
+		edu->at[reg / 4] = value;
+	else if (pwrite(edu->fd, &value, sizeof(value), (off_t)(edu->offset + reg)) != sizeof(value))
+		die("a register");
+}
+
+static u32 get(const struct edu *edu, u32 reg)
+{
+	u32 value = 0;
+
+	if (edu->at)
+		value = edu->at[reg / 4];
+	else if (pread(edu->fd, &value, sizeof(value), (off_t)(edu->offset + reg)) != sizeof(value))
+		die("a register");
+	return value;
+}
+
+static struct edu edu_of(const struct vfio_device *device)
+{
+	struct vfio_region_info info = { .argsz = sizeof(info), .index = VFIO_PCI_BAR0_REGION_INDEX };
+
+	if (ioctl(device->device, VFIO_DEVICE_GET_REGION_INFO, &info))
+		die("region of BAR 0");
+	return (struct edu){ .fd = device->device, .offset = info.offset };
+}
+
+static int open_sysfs(const char *address, const char *name)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/%s", address, name);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		die(path);
+	return fd;
+}
+
+/* As avmm.ko does it, beside vfio: the low byte of the register, for the high one has the bit by which vfio masks. */
+static void set_command(const char *address, u8 clear, u8 set)
+{
+	int fd = open_sysfs(address, "config");
+	u8 command;
+
+	if (pread(fd, &command, 1, PCI_COMMAND) != 1)
+		die("configuration space");
+	command = (u8)((command & ~clear) | set);
+	if (pwrite(fd, &command, 1, PCI_COMMAND) != 1)
+		die("configuration space");
+	close(fd);
+}
+
+static void dma(const struct edu *edu, u64 source, u64 target, u32 direction)
+{
+	u64 deadline = lab_now(CLOCK_MONOTONIC) + 20 * NS_PER_S;
+
+	put(edu, EDU_SOURCE, (u32)source);
+	put(edu, EDU_TARGET, (u32)target);
+	put(edu, EDU_COUNT, EDU_BYTES);
+	put(edu, EDU_COMMAND, EDU_START | direction);
+	while (get(edu, EDU_COMMAND) & EDU_START && lab_now(CLOCK_MONOTONIC) < deadline)
+		sleep_ms(5);
+}
+
+static void dma_to_ram(const struct edu *edu, u64 at)
+{
+	dma(edu, EDU_BUFFER, at, EDU_TO_RAM);
+}
+
+static void dma_from_ram(const struct edu *edu, u64 at)
+{
+	dma(edu, at, EDU_BUFFER, 0);
+}
+
+/* run */
+
+struct run {
+	const char *address;
+	struct vfio vfio;
+	struct edu edu;
+	u8 *ram;
+	u64 seed;
+};
+
+static void begin(struct run *run)
+{
+	const struct vfio_device *device = &run->vfio.device[0];
+
+	tell("ram %d", RAM_MIB);
+	run->ram = map_ram();
+	vfio_begin(&run->vfio);
+	if (vfio_open(&run->vfio, run->address) || vfio_map(&run->vfio, RAM))
+		exit(1);
+	run->edu = edu_of(device);
+	tell("hold %d %d", device->raised, device->done);
+	report("pinned", ask("pinned") == (long)(RAM / 4096), "%ld of %ld pages", ask("pinned"), ask("pages"));
+}
+
+/* Returns whether what lies at one address of user RAM is found at another one by way of the device. */
+static bool copies(struct run *run, u64 source, u64 target)
+{
+	u64 seed = ++run->seed;
+
+	lab_fill(run->ram + source, EDU_BYTES, seed);
+	lab_fill(run->ram + target, EDU_BYTES, ~seed);
+	dma_from_ram(&run->edu, source);
+	dma_to_ram(&run->edu, target);
+	return lab_check(run->ram + target, EDU_BYTES, seed, NULL);
+}
+
+static void check_dma(struct run *run)
+{
+	u64 at;
+	u32 bad = 0;
+
+	set_command(run->address, PCI_COMMAND_MASTER, 0);
+	report("no master", !copies(run, SOURCE, TARGET), "without bus mastering nothing arrives");
+	set_command(run->address, 0, PCI_COMMAND_MASTER);
+	for (at = 0; at < RAM; at += RAM / 4)
+		bad += !copies(run, at, RAM - at - EDU_WINDOW);
+	report("map", !bad, "%u of 4 copies wrong", bad);
+}
+
+/* Nothing of user RAM changes by it, and the device keeps what it had. */
+static void check_outside(struct run *run)
+{
+	u64 seed = ++run->seed;
+
+	lab_fill(run->ram, RAM, seed);
+	dma_from_ram(&run->edu, SOURCE);
+	dma_to_ram(&run->edu, OUTSIDE);
+	report("outside", lab_check(run->ram, RAM, seed, NULL), "a write to %" PRIx64 " changes nothing", (u64)OUTSIDE);
+}
+
+static void check_interrupts(struct run *run)
+{
+	long seen = ask("raised"), lost = 0, early = 0;
+	u32 i;
+
+	tell("done");
+	report("quiet", interrupts(seen) == seen, "no interrupt before one is raised");
+	for (i = 0; i < ROUNDS; i++) {
+		put(&run->edu, EDU_RAISE, 1);
+		lost += interrupts(seen + 1) != seen + 1;
+		/* the driver has seen to it, and the next one comes, but the guest has not finished the first yet */
+		put(&run->edu, EDU_ACK, 1);
+		put(&run->edu, EDU_RAISE, 2);
+		early += interrupts(seen + 1) != seen + 1;
+		tell("done");
+		lost += interrupts(seen + 2) != seen + 2;
+		put(&run->edu, EDU_ACK, 2);
+		tell("done");
+		seen += 2;
+		early += interrupts(seen) != seen;
+	}
+	report("interrupts", !lost && !early, "%u rounds: %ld lost, %ld early, %ld in all", ROUNDS, lost, early, seen);
+}
+
+/* As the module does it: no bus mastering first. An interrupt that the former guest did not finish is no hindrance. */
+static void check_renew(struct run *run)
+{
+	long seen = ask("raised");
+
+	put(&run->edu, EDU_RAISE, 1);
+	seen = interrupts(seen + 1);
+	put(&run->edu, EDU_ACK, 1);
+	set_command(run->address, PCI_COMMAND_MASTER, 0);
+	if (vfio_renew(&run->vfio))
+		report("renew", false, "see above");
+	report("pinned again", ask("pinned") == (long)(RAM / 4096), "%ld of %ld pages", ask("pinned"), ask("pages"));
+	report("no master again", !copies(run, SOURCE, TARGET), "a reset does not switch it on");
+	set_command(run->address, 0, PCI_COMMAND_MASTER);
+	report("map again", copies(run, TARGET, SOURCE), "new mapping");
+	tell("done");
+	put(&run->edu, EDU_RAISE, 1);
+	report("interrupt again", interrupts(seen + 1) == seen + 1, "%ld, not %ld", ask("raised"), seen + 1);
+	put(&run->edu, EDU_ACK, 1);
+}
+
+/* RAM that is given back returns to Linux when vfio has let it go, and not before. */
+static void check_end(struct run *run)
+{
+	long before, held, after;
+
+	tell("drop");
+	munmap(run->ram, RAM);
+	before = free_mib();
+	tell("give");
+	sleep_ms(QUIET_MS);
+	held = free_mib();
+	vfio_close(&run->vfio);
+	sleep_ms(QUIET_MS);
+	after = free_mib();
+	report("freed", held - before < RAM_MIB / 4 && after - before > RAM_MIB * 3 / 4,
+	       "%ld MiB free, %ld after the partition's end, %ld after vfio's", before, held, after);
+}
+
+static int run_all(const char *address)
+{
+	struct run run = { .address = address };
+
+	begin(&run);
+	check_dma(&run);
+	check_outside(&run);
+	check_interrupts(&run);
+	check_renew(&run);
+	check_end(&run);
+	return failed;
+}
+
+/* The others */
+
+_Noreturn static void hold(const char *address)
+{
+	struct run run = { .address = address };
+
+	begin(&run);
+	set_command(address, 0, PCI_COMMAND_MASTER);
+	report("map", copies(&run, SOURCE, TARGET), "before the end");
+	puts("held");
+	fflush(stdout);
+	for (;;)
+		pause();
+}
+
+static int unheld_dma(const char *address, u64 at)
+{
+	struct edu edu = { .fd = -1 };
+	int power = open_sysfs(address, "power/control"), fd;
+
+	if (write(power, "on", 2) != 2)
+		die("power/control");
+	set_command(address, 0, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	fd = open_sysfs(address, "resource0");
+	edu.at = mmap(NULL, EDU_WINDOW, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (edu.at == MAP_FAILED)
+		die("resource0");
+	dma_to_ram(&edu, at);
+	set_command(address, PCI_COMMAND_MASTER, 0);
+	printf("dma to %" PRIx64 " done\n", at);
+	return 0;
+}
+
+static int page(u64 at, u64 seed, bool fill)
+{
+	u8 *ram = map_ram();
+
+	if (fill)
+		lab_fill(ram + at, 4096, seed);
+	printf("%s\n", lab_check(ram + at, 4096, seed, NULL) ? "same" : "changed");
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	const char *verb = argc > 2 ? argv[1] : "";
+	char was[64] = "";
+	int ret;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (!strcmp(verb, "take")) {
+		ret = vfio_take(argv[2], was, sizeof(was));
+		if (!ret)
+			printf("taken from %s\n", was);
+		return ret;
+	}
+	if (!strcmp(verb, "give"))
+		return vfio_give(argv[2]);
+	if (!strcmp(verb, "run"))
+		return run_all(argv[2]);
+	if (!strcmp(verb, "hold"))
+		hold(argv[2]);
+	if (!strcmp(verb, "dma") && argc == 4)
+		return unheld_dma(argv[2], strtoull(argv[3], NULL, 0));
+	if ((!strcmp(verb, "fill") || !strcmp(verb, "look")) && argc == 4)
+		return page(strtoull(argv[2], NULL, 0), strtoull(argv[3], NULL, 0), verb[0] == 'f');
+	return 2;
+}

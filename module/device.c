@@ -9,6 +9,9 @@
  *			and then it sends messages instead if the guest says so (device-message.c);
  *			the copy of its expansion ROM is kept from before that until the monitor has let it go
  *
+ * With an IOMMU a device has vfio-pci for a driver instead, by avmmctl, which holds it by vfio while a partition has it.
+ * vfio resets it and masks its interrupts (vfio.c); bus mastering is switched here, as the guest says.
+ *
  * A line is masked at the device where it can do so (DisINTx, PCI 2.3): then others may share it. Else the line itself
  * is, and it must be this device's alone: Linux refuses to request it otherwise.
  *
@@ -33,8 +36,10 @@
 #include "device.h"
 #include "override.h"
 #include "partition.h"
+#include "vfio.h"
 
 #define STUB_NAME	"avmm"
+#define VFIO_NAME	"vfio-pci"
 #define FIRST_SLOT	2	/* slots 0 and 1 of the guest's bus are its chip set */
 #define LAST_SLOT	31
 
@@ -56,6 +61,7 @@ struct direct {
 	u32 rom_size;
 	call_single_data_t relay;
 	call_single_data_t mastered;
+	struct avmm_vfio *vfio;		/* with AVMM_DMA_IOMMU, once a process holds it; changed while not live */
 	char was[32];			/* the driver that had it */
 };
 
@@ -66,6 +72,11 @@ static struct direct *taking;		/* whom the stub may bind to */
 static struct avmm_refusal *taking_why;
 static int taking_err;
 static struct direct *giving;		/* whom it is to let go */
+
+static bool by_vfio(const struct direct *d)
+{
+	return d->dma == AVMM_DMA_IOMMU;
+}
 
 /* Interrupts */
 
@@ -119,25 +130,28 @@ static bool unmask(struct direct *d)
 	if (d->masks_itself && !pci_check_and_unmask_intx(d->pdev))
 		return true;
 	d->masked = false;
-	if (!d->masks_itself)
+	if (!d->masks_itself && !by_vfio(d))
 		enable_irq(d->irq);
 	return false;
 }
 
 static bool may_master(const struct direct *d)
 {
-	return d->can_master && d->dma == AVMM_DMA_TRUSTED;
+	return d->can_master && (d->dma == AVMM_DMA_TRUSTED || by_vfio(d));
 }
 
-/* Read back: what was posted to memory before has arrived. */
+/*
+ * Read back: what was posted to memory before has arrived. Bytes, for by the register's high one vfio masks interrupts on
+ * another CPU meanwhile.
+ */
 static void set_master(struct direct *d, bool master)
 {
-	u16 command;
+	u8 command;
 
-	pci_read_config_word(d->pdev, PCI_COMMAND, &command);
+	pci_read_config_byte(d->pdev, PCI_COMMAND, &command);
 	command = master ? command | PCI_COMMAND_MASTER : command & ~PCI_COMMAND_MASTER;
-	pci_write_config_word(d->pdev, PCI_COMMAND, command);
-	pci_read_config_word(d->pdev, PCI_COMMAND, &command);
+	pci_write_config_byte(d->pdev, PCI_COMMAND, command);
+	pci_read_config_byte(d->pdev, PCI_COMMAND, &command);
 }
 
 /* The guest waits for the answer. Under irq_lock. */
@@ -163,6 +177,7 @@ void avmm_device_look(void)
 	for (i = 0; i < AVMM_MAX_DEVICES; i++) {
 		struct direct *d = &devices[i];
 		bool again = false, mastered = false;
+		struct avmm_vfio *finished = NULL;
 		u32 acked;
 
 		if (!READ_ONCE(d->live))
@@ -174,6 +189,7 @@ void avmm_device_look(void)
 		acked = READ_ONCE(page->device[i].acked);
 		if (d->live && acked != d->seen) {
 			d->seen = acked;
+			finished = d->masked ? d->vfio : NULL;
 			again = unmask(d);
 		}
 		raw_spin_unlock(&irq_lock);
@@ -181,7 +197,33 @@ void avmm_device_look(void)
 			there(tell_mastering, &d->mastered, d);
 		if (again)
 			smp_call_function_single_async(AVMM_SHARED_CPU, &d->relay);
+		if (finished)
+			avmm_vfio_done(finished);
 	}
+}
+
+/* The eventfd of vfio, which has masked the interrupt. One that nobody wants stays so until the next start. */
+static void on_raised(void *data)
+{
+	struct direct *d = data;
+	unsigned long flags;
+	bool heard;
+
+	raw_spin_lock_irqsave(&irq_lock, flags);
+	heard = d->live && !d->masked;
+	if (heard)
+		d->masked = true;
+	raw_spin_unlock_irqrestore(&irq_lock, flags);
+	if (heard)
+		there(relay, &d->relay, d);
+}
+
+static void on_lost(struct work_struct *work);
+static DECLARE_WORK(lost_work, on_lost);
+
+static void on_gone(void *data)
+{
+	schedule_work(&lost_work);
 }
 
 static int take_irq(struct direct *d, struct avmm_refusal *why)
@@ -305,8 +347,8 @@ static int check_dma(struct direct *d, struct avmm_refusal *why)
 				   pci_name(d->pdev));
 	if (d->dma != AVMM_DMA_NONE || !d->can_master)
 		return 0;
-	return avmm_refuse(why, -EPERM, "%s can do DMA, by which the user partition could reach all memory: "
-			   "say dma = off, or dma = trusted", pci_name(d->pdev));
+	return avmm_refuse(why, -EPERM, "%s can do DMA, by which the user partition could reach all memory: say "
+			   "dma = iommu, dma = off, or dma = trusted", pci_name(d->pdev));
 }
 
 /* The stub driver */
@@ -517,6 +559,94 @@ static int bind(struct direct *d, struct avmm_refusal *why)
 	return taking_err;
 }
 
+static bool has_vfio(const struct direct *d)
+{
+	return d->pdev->dev.driver && !strcmp(d->pdev->dev.driver->name, VFIO_NAME);
+}
+
+/* Its configuration space is not asked: it may sleep until vfio opens it. */
+static int adopt(struct direct *d, struct avmm_refusal *why)
+{
+	if (!has_vfio(d))
+		return avmm_refuse(why, -EINVAL, "%s: its driver is not " VFIO_NAME, pci_name(d->pdev));
+	d->can_master = true;
+	return check_bars(d->pdev, why);
+}
+
+/* It is not live. Who looks has interrupts off. */
+static void drop(struct direct *d)
+{
+	struct avmm_vfio *vfio = d->vfio;
+
+	if (!vfio)
+		return;
+	d->vfio = NULL;
+	synchronize_rcu();
+	avmm_vfio_drop(vfio);
+}
+
+static int hold(struct direct *d, int raised, int done, struct avmm_refusal *why)
+{
+	static const struct avmm_vfio_calls calls = { .raised = on_raised, .gone = on_gone };
+	struct avmm_vfio *vfio;
+
+	if (!by_vfio(d) || !has_vfio(d))
+		return avmm_refuse(why, -EINVAL, "%s is not held by vfio: it was assigned without dma = iommu, or taken from "
+				   VFIO_NAME " since", pci_name(d->pdev));
+	if (READ_ONCE(d->live))
+		return avmm_refuse(why, -EBUSY, "%s: a user partition runs with it", pci_name(d->pdev));
+	vfio = avmm_vfio_hold(raised, done, &calls, d);
+	if (IS_ERR(vfio))
+		return avmm_refuse(why, PTR_ERR(vfio), "%s: its eventfds cannot be used: error %ld", pci_name(d->pdev),
+				   PTR_ERR(vfio));
+	drop(d);
+	d->vfio = vfio;
+	return 0;
+}
+
+int avmm_device_hold(const char *address, int raised, int done, struct avmm_refusal *why)
+{
+	struct pci_dev *pdev;
+	struct direct *d;
+	int err;
+
+	mutex_lock(&lock);
+	pdev = look_up(address, why);
+	d = IS_ERR(pdev) ? NULL : find(pdev);
+	if (IS_ERR(pdev))
+		err = PTR_ERR(pdev);
+	else if (!d)
+		err = avmm_refuse(why, -ENOENT, "%s is not assigned", pci_name(pdev));
+	else
+		err = hold(d, raised, done, why);
+	if (!IS_ERR(pdev))
+		pci_dev_put(pdev);
+	mutex_unlock(&lock);
+	return err;
+}
+
+/* vfio stops the device's DMA, and keeps what it may still reach, when its process ends. The guest would wait for ever. */
+static void on_lost(struct work_struct *work)
+{
+	struct avmm_refusal ignored;
+	bool lost = false;
+	unsigned int i;
+
+	mutex_lock(&lock);
+	for (i = 0; i < AVMM_MAX_DEVICES; i++) {
+		struct direct *d = &devices[i];
+
+		if (!READ_ONCE(d->live) || !d->vfio || !avmm_vfio_gone(d->vfio))
+			continue;
+		lost = true;
+		pr_avmm(KERN_ERR, "%s: the process that held it by vfio has ended: the user partition is stopped\n",
+			pci_name(d->pdev));
+	}
+	mutex_unlock(&lock);
+	if (lost)
+		avmm_partition_destroy(&ignored);
+}
+
 static int assign(struct pci_dev *pdev, u32 dma, bool rom, struct avmm_refusal *why)
 {
 	struct direct *d = find(NULL);
@@ -536,7 +666,7 @@ static int assign(struct pci_dev *pdev, u32 dma, bool rom, struct avmm_refusal *
 	INIT_CSD(&d->mastered, tell_mastering, d);
 	strscpy(d->was, pdev->dev.driver ? pdev->dev.driver->name : "", sizeof(d->was));
 	d->pdev = pdev;
-	err = bind(d, why);
+	err = by_vfio(d) ? adopt(d, why) : bind(d, why);
 	if (err)
 		d->pdev = NULL;
 	else
@@ -562,8 +692,10 @@ static void release(struct direct *d)
 {
 	struct pci_dev *pdev = d->pdev;
 
+	drop(d);
 	giving = d;
-	device_release_driver(&pdev->dev);
+	if (!by_vfio(d) || has_vfio(d))
+		device_release_driver(&pdev->dev);
 	giving = NULL;
 	d->pdev = NULL;
 	give_back(pdev);
@@ -697,7 +829,7 @@ static void describe(struct direct *d, struct avmm_device *page)
 	page->number = d->number;
 	page->address = d->pdev->bus->number << 8 | d->pdev->devfn;
 	page->guest_devfn = d->guest_devfn;
-	page->flags = AVMM_DEVICE_PRESET | (may_master(d) ? AVMM_DEVICE_MASTER : 0);
+	page->flags = AVMM_DEVICE_PRESET | (may_master(d) ? AVMM_DEVICE_MASTER : 0) | (by_vfio(d) ? AVMM_DEVICE_IOMMU : 0);
 	page->rom = d->rom ? virt_to_phys(d->rom) : 0;
 	page->rom_size = d->rom_size;
 	page->messages = avmm_messages_count(d->number, &msix);
@@ -709,6 +841,27 @@ static void describe(struct direct *d, struct avmm_device *page)
 		memcpy(&page->config[i], &value, sizeof(value));
 	}
 	page->config[PCI_HEADER_TYPE] &= 0x7f;	/* its other functions stay here */
+}
+
+/*
+ * By which addresses its DMA goes. vfio maps memory at the guest's, and pins it; pages that it has not pinned would be
+ * those of a former partition. Pages of a window could not be given back while it has them.
+ */
+static int check_memory(struct direct *d, struct avmm_refusal *why)
+{
+	if (d->dma == AVMM_DMA_TRUSTED && d->can_master && !avmm_window_taken())
+		return avmm_refuse(why, -EPERM, "%s: dma = trusted needs memory_mode = identity: elsewhere the guest's "
+				   "addresses are not the machine's", pci_name(d->pdev));
+	if (!by_vfio(d))
+		return 0;
+	if (avmm_window_taken())
+		return avmm_refuse(why, -EPERM, "%s: dma = iommu does not go together with memory_mode = identity",
+				   pci_name(d->pdev));
+	if (!has_vfio(d) || !d->vfio || avmm_vfio_gone(d->vfio))
+		return avmm_refuse(why, -EPERM, "%s: no process holds it by vfio", pci_name(d->pdev));
+	if (!avmm_ram_pinned())
+		return avmm_refuse(why, -EPERM, "%s: vfio does not have all memory of the partition", pci_name(d->pdev));
+	return 0;
 }
 
 int avmm_device_attach(void *page, struct avmm_refusal *why)
@@ -723,11 +876,9 @@ int avmm_device_attach(void *page, struct avmm_refusal *why)
 
 		if (!d->pdev)
 			continue;
-		if (may_master(d) && !avmm_window_taken()) {
-			err = avmm_refuse(why, -EPERM, "%s: dma = trusted needs memory_mode = identity: elsewhere the guest's "
-					  "addresses are not the machine's", pci_name(d->pdev));
+		err = check_memory(d, why);
+		if (err)
 			break;
-		}
 		err = copy_rom(d);
 		if (err) {
 			avmm_refuse(why, err, "%s: no memory for a copy of its expansion ROM", pci_name(d->pdev));
@@ -756,7 +907,9 @@ void avmm_device_go(void)
 		d->has = 0;
 		d->masked = false;
 		WRITE_ONCE(d->live, true);
-		if (d->irq && d->masks_itself)
+		if (by_vfio(d))
+			avmm_vfio_done(d->vfio);	/* if the last guest has not finished one */
+		else if (d->irq && d->masks_itself)
 			pci_intx(d->pdev, 1);
 		else if (d->irq)
 			enable_irq(d->irq);
@@ -784,12 +937,15 @@ static void halt_one(struct direct *d)
 	raw_spin_unlock_irq(&irq_lock);
 	if (d->irq && !d->masks_itself && !masked)
 		disable_irq(d->irq);
-	quiesce(d);
+	if (by_vfio(d))
+		set_master(d, false);
+	else
+		quiesce(d);
 	if (d->irq)
 		synchronize_irq(d->irq);
 	avmm_messages_synchronize(d->number);
 	smp_call_function_single(AVMM_SHARED_CPU, nothing, NULL, 1);
-	d->used = true;
+	d->used = !by_vfio(d);		/* which resets it itself */
 }
 
 void avmm_device_halt(void)
@@ -832,5 +988,6 @@ void avmm_device_exit(void)
 		if (devices[i].pdev)
 			release(&devices[i]);
 	mutex_unlock(&lock);
+	cancel_work_sync(&lost_work);
 	pci_unregister_driver(&stub);
 }

@@ -16,6 +16,12 @@ const struct nla_policy avmm_release_policy[] = {
 	[AVMM_RELEASE_ATTRS] = { .type = NLA_NUL_STRING, .len = 40 },
 };
 
+const struct nla_policy avmm_hold_policy[] = {
+	[AVMM_ATTR_DEVICE_ADDRESS] = { .type = NLA_NUL_STRING, .len = 40 },
+	[AVMM_ATTR_DEVICE_RAISED] = { .type = NLA_U32 },
+	[AVMM_HOLD_ATTRS] = { .type = NLA_U32 },
+};
+
 static u32 mode_of(const struct avmm_device_info *info)
 {
 	if (!(info->counts.wants & AVMM_WANTS_MESSAGES))
@@ -94,7 +100,7 @@ int avmm_do_assign(struct sk_buff *request, struct genl_info *info)
 	struct nlattr *rom = info->attrs[AVMM_ATTR_DEVICE_ROM];
 	int err;
 
-	if (!address || (dma && nla_get_u32(dma) > AVMM_DMA_TRUSTED))
+	if (!address || (dma && nla_get_u32(dma) > AVMM_DMA_IOMMU))
 		return avmm_answer(info, avmm_refuse(why, -EINVAL, "which device?"), why);
 	err = assign(nla_data(address), dma ? nla_get_u32(dma) : AVMM_DMA_NONE, !rom || nla_get_u32(rom), why);
 	return avmm_answer(info, err, why);
@@ -108,4 +114,16 @@ int avmm_do_release(struct sk_buff *request, struct genl_info *info)
 	if (!address)
 		return avmm_answer(info, avmm_refuse(why, -EINVAL, "which device?"), why);
 	return avmm_answer(info, release(nla_data(address), why), why);
+}
+
+/* In the context of the process whose files these are. */
+int avmm_do_hold(struct sk_buff *request, struct genl_info *info)
+{
+	struct avmm_refusal *why = avmm_next_refusal();
+	struct nlattr *address = info->attrs[AVMM_ATTR_DEVICE_ADDRESS];
+	struct nlattr *raised = info->attrs[AVMM_ATTR_DEVICE_RAISED], *done = info->attrs[AVMM_ATTR_DEVICE_DONE];
+
+	if (!address || !raised || !done)
+		return avmm_answer(info, avmm_refuse(why, -EINVAL, "which device, and by which eventfds?"), why);
+	return avmm_answer(info, avmm_device_hold(nla_data(address), nla_get_u32(raised), nla_get_u32(done), why), why);
 }

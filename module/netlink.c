@@ -415,6 +415,10 @@ static const struct genl_ops avmm_ops[] = {
 		.cmd = AVMM_CMD_DEVICE_RELEASE, .doit = avmm_do_release, .flags = GENL_ADMIN_PERM,
 		.policy = avmm_release_policy, .maxattr = AVMM_RELEASE_ATTRS,
 	},
+	{
+		.cmd = AVMM_CMD_DEVICE_HOLD, .doit = avmm_do_hold, .flags = GENL_ADMIN_PERM,
+		.policy = avmm_hold_policy, .maxattr = AVMM_HOLD_ATTRS,
+	},
 	{ .cmd = AVMM_CMD_GET_DEVICES, .dumpit = avmm_dump_devices },
 	{
 		.cmd = AVMM_CMD_GET_CONSOLE, .dumpit = avmm_dump_console, .flags = GENL_ADMIN_PERM,

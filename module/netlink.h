@@ -23,12 +23,13 @@ struct avmm_exit_row {
 #define AVMM_DISK_ATTRS		AVMM_ATTR_DISK_READ_ONLY
 #define AVMM_ASSIGN_ATTRS	AVMM_ATTR_DEVICE_ROM
 #define AVMM_RELEASE_ATTRS	AVMM_ATTR_DEVICE_ADDRESS
+#define AVMM_HOLD_ATTRS		AVMM_ATTR_DEVICE_DONE
 
 extern struct genl_family avmm_family;
 extern const struct nla_policy avmm_create_policy[], avmm_start_policy[], avmm_stop_policy[], avmm_reload_policy[],
 			       avmm_shares_policy[], avmm_offset_policy[], avmm_disk_policy[];
 
-extern const struct nla_policy avmm_assign_policy[], avmm_release_policy[];
+extern const struct nla_policy avmm_assign_policy[], avmm_release_policy[], avmm_hold_policy[];
 
 int avmm_put_u64(struct sk_buff *skb, int attr, u64 value);
 /* exits: by reason, AVMM_EXIT_REASONS of them */
@@ -54,6 +55,7 @@ int avmm_answer(struct genl_info *info, int err, const struct avmm_refusal *why)
 /* netlink-device.c */
 int avmm_do_assign(struct sk_buff *request, struct genl_info *info);
 int avmm_do_release(struct sk_buff *request, struct genl_info *info);
+int avmm_do_hold(struct sk_buff *request, struct genl_info *info);
 int avmm_dump_devices(struct sk_buff *skb, struct netlink_callback *cb);
 
 #endif

@@ -141,6 +141,7 @@ unsigned int avmm_ram_list(unsigned int first, u64 list[AVMM_RAM_LIST], u64 *gue
 u64 avmm_ram_fw_cfg(void);	/* physical address of the block of fw_cfg's files, 0: none */
 bool avmm_ram_covers(u64 guest, u64 size);
 bool avmm_ram_owns(const struct page *page);
+bool avmm_ram_pinned(void);	/* all of it but firmware's: somebody has it pinned for DMA */
 int avmm_ram_exchange(const struct page *page);	/* its block, for another with the same content */
 void *avmm_ram_at(u64 guest);	/* of the page there; for devices of a partition that is the monitor's */
 vm_fault_t avmm_ram_fault(struct vm_fault *vmf);

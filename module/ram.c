@@ -196,6 +196,19 @@ bool avmm_ram_owns(const struct page *page)
 	return find_block(page) < block_count();
 }
 
+bool avmm_ram_pinned(void)
+{
+	unsigned int n, i;
+
+	for (n = 0; n < region[REGION_ROM].first; n++) {
+		for (i = 0; i < BLOCK_PAGES; i++)
+			if (!folio_maybe_dma_pinned(page_folio(blocks[n] + i)))
+				return false;
+		cond_resched();
+	}
+	return true;
+}
+
 /* The block goes; who still holds pages of it keeps these. What it had is in the new one. */
 int avmm_ram_exchange(const struct page *page)
 {

@@ -496,7 +496,8 @@ s64 direct_add(u64 device_phys)
 		if (slots[i].direct.device.number == s->direct.device.number ||
 		    slots[i].direct.device.guest_devfn == s->direct.device.guest_devfn)
 			return -EINVAL;
-	if (!roms_apart(nslots + 1) || (s->direct.device.flags & AVMM_DEVICE_MASTER && !user.config.window))
+	if (!roms_apart(nslots + 1) || (s->direct.device.flags & AVMM_DEVICE_MASTER && !user.config.window &&
+					!(s->direct.device.flags & AVMM_DEVICE_IOMMU)))
 		return -EINVAL;
 	s->direct.model.written = written;
 	messages_init(&s->messages, &s->direct, &user.page->device[s->direct.device.number]);

@@ -58,7 +58,7 @@ _avmmctl()
 		return
 		;;
 	--dma)
-		mapfile -t COMPREPLY < <(compgen -W 'off trusted' -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W 'iommu off trusted' -- "$word")
 		return
 		;;
 	--cpu)

@@ -381,8 +381,15 @@ bool config_address(const char *text, char address[16])
 
 bool config_dma(const char *text, u32 *dma)
 {
-	*dma = !strcmp(text, "off") ? AVMM_DMA_OFF : AVMM_DMA_TRUSTED;
-	return *dma == AVMM_DMA_OFF || !strcmp(text, "trusted");
+	static const char *const names[] = {
+		[AVMM_DMA_OFF] = "off", [AVMM_DMA_TRUSTED] = "trusted", [AVMM_DMA_IOMMU] = "iommu",
+	};
+
+	for (*dma = AVMM_DMA_OFF; *dma <= AVMM_DMA_IOMMU; ++*dma)
+		if (!strcmp(text, names[*dma]))
+			return true;
+	*dma = AVMM_DMA_NONE;
+	return false;
 }
 
 bool config_rom(const char *text, bool *hide)
@@ -425,7 +432,7 @@ static bool device_key(struct config *config, int n, const char *name, const cha
 	*from = line;
 	if (dma)
 		return config_dma(value, &device->dma) ||
-		       refuse(config, line, "dma = %.160s: off or trusted", value);
+		       refuse(config, line, "dma = %.160s: iommu, off or trusted", value);
 	if (rom)
 		return config_rom(value, &device->hide_rom) ||
 		       refuse(config, line, "rom = %.160s: yes or no", value);
@@ -450,6 +457,8 @@ static bool finish_devices(struct config *config)
 				return refuse(config, device->from_device, "%s: that is device%d already", device->address, k);
 		if (device->heading && device->dma == AVMM_DMA_TRUSTED && !config->identity)
 			return refuse(config, device->from_dma, "dma = trusted needs memory_mode = identity");
+		if (device->heading && device->dma == AVMM_DMA_IOMMU && config->identity)
+			return refuse(config, device->from_dma, "dma = iommu does not go together with memory_mode = identity");
 	}
 	return true;
 }

@@ -104,7 +104,7 @@ bool config_address(const char *text, char address[16]);
 /* A device that is not on the PCI bus. */
 bool config_legacy(const char *text);
 
-/* "off", "trusted": as AVMM_ATTR_DEVICE_DMA. Returns false for anything else. */
+/* "iommu", "off", "trusted": as AVMM_ATTR_DEVICE_DMA. Returns false for anything else. */
 bool config_dma(const char *text, u32 *dma);
 
 /* "yes", "no". Returns false for anything else. */

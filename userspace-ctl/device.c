@@ -15,6 +15,7 @@
 #include "config.h"
 #include "device.h"
 #include "legacy.h"
+#include "vfio.h"
 
 #define DEVICES_MAX	256u		/* of the machine that are listed */
 
@@ -73,7 +74,15 @@ int device_assign(struct connection *connection, const struct config_device *dev
 		return fail("%s is in use by the service partition: %s", address, words);
 	if (device->dma == AVMM_DMA_TRUSTED)
 		notice("dma = trusted: by %s the user partition can reach all memory of this machine", address);
-	return send_device(connection, AVMM_CMD_DEVICE_ASSIGN, address, device);
+	if (device->dma != AVMM_DMA_IOMMU)
+		return send_device(connection, AVMM_CMD_DEVICE_ASSIGN, address, device);
+	ret = vfio_take(address);
+	if (ret)
+		return ret;
+	ret = send_device(connection, AVMM_CMD_DEVICE_ASSIGN, address, device);
+	if (ret)
+		vfio_give(address);
+	return ret;
 }
 
 int device_release(struct connection *connection, const char *address)
@@ -169,7 +178,7 @@ static int on_device(struct nlmsghdr *header, void *opaque)
 	return ret;
 }
 
-static const char *const dma_names[] = { "none", "off", "trusted" };
+static const char *const dma_names[] = { "none", "off", "trusted", "iommu" };
 
 static void add_pci_json(struct json_object *object, const struct entry *entry)
 {
@@ -189,7 +198,7 @@ static void add_place_json(struct json_object *object, const struct device_statu
 
 	snprintf(guest, sizeof(guest), "00:%02x.%u", status->guest >> 3 & 31, status->guest & 7);
 	json_object_object_add(object, "guest", json_object_new_string(guest));
-	json_object_object_add(object, "dma", json_object_new_string(dma_names[status->dma % 3]));
+	json_object_object_add(object, "dma", json_object_new_string(dma_names[status->dma % 4]));
 	json_object_object_add(object, "rom", json_object_new_uint64(status->rom));
 	json_object_object_add(object, "mode", json_object_new_string(mode_names[status->mode % 3]));
 	json_object_object_add(object, "vectors", json_object_new_uint64(status->messages));
@@ -401,7 +410,7 @@ static int check(const struct command *self, const struct choice *choice, struct
 	if (!verb || (strcmp(verb, "list") && strcmp(verb, "assign") && strcmp(verb, "release") && strcmp(verb, "window")))
 		return usage_error(self, "device: list, assign, release or window?");
 	if (choice->dma && (strcmp(verb, "assign") || !config_dma(choice->dma, &device->dma)))
-		return usage_error(self, "device: --dma off or --dma trusted, with assign");
+		return usage_error(self, "device: --dma iommu, --dma off or --dma trusted, with assign");
 	if (choice->rom && (strcmp(verb, "assign") || !config_rom(choice->rom, &device->hide_rom)))
 		return usage_error(self, "device: --rom yes or --rom no, with assign");
 	if (!strcmp(verb, "list"))

@@ -27,7 +27,7 @@ static const struct command commands[] = {
 	{ "disk", "Show the user partition's disks; put a disc into a CD-ROM drive, or take it out.",
 	  "[list | attach DISK FILE | detach DISK | reset DISK FOLDER] [--json]", disk_run },
 	{ "device", "Show the PCI devices; give one to the user partition, or take it back.",
-	  "list | assign ADDRESS [--dma off | trusted] [--rom no] | release ADDRESS | window SIZE", device_run },
+	  "list | assign ADDRESS [--dma iommu | off | trusted] [--rom no] | release ADDRESS | window SIZE", device_run },
 	{ "nbd", "Connect block devices to disks on NBD servers.", "connect | disconnect | status | accept ...", nbd_run },
 	{ "log", "Print the monitor's log.", "[-f | --follow] [--json]", log_run },
 };

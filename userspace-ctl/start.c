@@ -14,6 +14,7 @@
 #include "names.h"
 #include "partition.h"
 #include "supervisor.h"
+#include "vfio.h"
 
 #define OPTION_KEYS	256		/* getopt_long()'s values for the configuration's keys begin here */
 
@@ -22,6 +23,7 @@ struct start {
 	const char *option[CONFIG_KEYS];	/* values given on the command line */
 	bool foreground;
 	struct config config;
+	struct vfio vfio;			/* devices behind an IOMMU: the process that stays has them open */
 	struct connection control;
 	struct connection events;
 	int lock;
@@ -147,11 +149,14 @@ static int create(struct start *start)
 	if (!ret)
 		ret = partition_create(&start->control, &start->config, &image);
 	if (!ret) {
-		ret = disks_attach(&start->control, &start->config);
+		ret = devices_hold(&start->control, &start->vfio, start->config.memory);
+		if (!ret)
+			ret = disks_attach(&start->control, &start->config);
 		if (!ret)
 			ret = partition_boot(&start->control, &image);
 		if (ret) {
 			partition_stop(&start->control, true);
+			vfio_close(&start->vfio);
 			disks_release(&start->config);
 		}
 	}
@@ -189,8 +194,9 @@ static int stay(struct start *start)
 	} else {
 		if (start->foreground)
 			show(getpid());
-		status = supervise(&start->control, &start->events, &start->config);
+		status = supervise(&start->control, &start->events, &start->config, &start->vfio);
 	}
+	vfio_close(&start->vfio);
 	disks_release(&start->config);
 	supervisor_unlock(start->lock);
 	if (!start->foreground && !pid)
@@ -208,6 +214,7 @@ static int run(struct start *start)
 	if (start->lock < 0)
 		return EXIT_REFUSED;
 	supervisor_catch_signals();
+	vfio_begin(&start->vfio);
 	ret = create(start);
 	if (!ret)
 		return stay(start);

@@ -118,7 +118,8 @@ void supervisor_catch_signals(void)
 	}
 }
 
-static int reload(struct connection *connection, const struct config *config, struct variables *variables)
+/* vfio's memory is that of before until it is told: the module may have had to exchange pages that a disk still had. */
+static int reload(struct connection *connection, const struct config *config, struct vfio *vfio, struct variables *variables)
 {
 	struct image image;
 	int ret;
@@ -131,6 +132,8 @@ static int reload(struct connection *connection, const struct config *config, st
 	ret = legacy_fit(connection, config, &image);
 	if (!ret)
 		ret = partition_reload(connection);
+	if (!ret)
+		ret = vfio_renew(vfio);
 	if (!ret)
 		ret = partition_boot(connection, &image);
 	image_close(&image);
@@ -156,8 +159,8 @@ static int shut_down(struct connection *connection, const struct partition_statu
  * Looks after the partition once. Returns false if it needs no supervisor any more. A guest that resets is OFF first,
  * and the module may not have told why yet: with the reason of something older, or none, an event is still to come.
  */
-static bool attend(struct connection *connection, const struct config *config, struct partition_status *partition,
-		   struct variables *variables, u32 *resets, int *status)
+static bool attend(struct connection *connection, const struct config *config, struct vfio *vfio,
+		   struct partition_status *partition, struct variables *variables, u32 *resets, int *status)
 {
 	*status = partition_get(connection, partition);
 	if (*status)
@@ -168,7 +171,7 @@ static bool attend(struct connection *connection, const struct config *config, s
 	}
 	if (partition->resets != *resets) {
 		*resets = partition->resets;
-		*status = reload(connection, config, variables);
+		*status = reload(connection, config, vfio, variables);
 		return !*status;
 	}
 	if (partition->state != AVMM_PARTITION_OFF || partition->reason == AVMM_REASON_NONE ||
@@ -180,7 +183,7 @@ static bool attend(struct connection *connection, const struct config *config, s
 }
 
 static int watch(struct connection *connection, struct connection *events, const struct config *config,
-		 struct variables *variables)
+		 struct vfio *vfio, struct variables *variables)
 {
 	struct partition_status partition;
 	time_t deadline = 0;
@@ -188,7 +191,7 @@ static int watch(struct connection *connection, struct connection *events, const
 	u32 resets = 0;
 	int status, wait;
 
-	while (attend(connection, config, &partition, variables, &resets, &status)) {
+	while (attend(connection, config, vfio, &partition, variables, &resets, &status)) {
 		variables_look(variables, partition.counters[AVMM_PARTITION_COUNT_FLASH]);
 		wait = signals ? shut_down(connection, &partition, &deadline) : -1;
 		if (disks_look(config, &full) && wait < 0 && !signals)
@@ -208,7 +211,7 @@ static int watch(struct connection *connection, struct connection *events, const
 	return status;
 }
 
-int supervise(struct connection *connection, struct connection *events, const struct config *config)
+int supervise(struct connection *connection, struct connection *events, const struct config *config, struct vfio *vfio)
 {
 	struct variables variables;
 	int status = variables_begin(&variables, config);
@@ -216,7 +219,7 @@ int supervise(struct connection *connection, struct connection *events, const st
 	if (status)
 		partition_stop(connection, true);
 	else
-		status = watch(connection, events, config, &variables);
+		status = watch(connection, events, config, vfio, &variables);
 	variables_end(&variables);
 	return status;
 }

@@ -8,6 +8,7 @@
 
 #include "config.h"
 #include "netlink.h"
+#include "vfio.h"
 
 #define SUPERVISOR_PID_FILE	"/run/avmm.pid"
 
@@ -25,6 +26,6 @@ int supervisor_daemonise(void);
 void supervisor_catch_signals(void);
 
 /* Stays until the partition is gone. Returns an exit status: refused if the partition had to be destroyed. */
-int supervise(struct connection *connection, struct connection *events, const struct config *config);
+int supervise(struct connection *connection, struct connection *events, const struct config *config, struct vfio *vfio);
 
 #endif

@@ -172,15 +172,13 @@ static int rebind(const char *address, const char *override)
 	return EXIT_DONE;
 }
 
-int vfio_take(const char *address, char *was, size_t size)
+int vfio_take(const char *address)
 {
 	char driver[64];
 	int ret = check(address);
 
 	if (ret)
 		return ret;
-	read_link(address, "driver", driver, sizeof(driver));
-	snprintf(was, size, "%.*s", (int)size - 1, driver);
 	ret = rebind(address, DRIVER);
 	if (ret)
 		return ret;

@@ -7,15 +7,14 @@
 #define AVMMCTL_VFIO_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <avmm/types.h>
 
 #define VFIO_DEVICES	8u
 
 /* vfio-bind.c: the device's driver. Each returns EXIT_DONE, or EXIT_REFUSED after having said why. */
 
-/* Binds it to vfio-pci. was: the driver that had it, "" if none did. */
-int vfio_take(const char *address, char *was, size_t size);
+/* Binds it to vfio-pci. */
+int vfio_take(const char *address);
 /* Undoes that: whichever driver wants it may have it. */
 int vfio_give(const char *address);
 

@@ -26,6 +26,7 @@
 #define AVMM_DEVICE_MASTER	(1u << 1)	/* it may do DMA: the module switches bus mastering as the guest asks */
 #define AVMM_DEVICE_MSI		(1u << 2)	/* the module relays its message-signalled interrupts: one by MSI, … */
 #define AVMM_DEVICE_MSIX	(1u << 3)	/* … or several by MSI-X; never both */
+#define AVMM_DEVICE_IOMMU	(1u << 8)	/* its DMA goes by the guest's addresses: no identity window is needed */
 
 struct avmm_device_bar {
 	u64 base;		/* the machine's */

@@ -56,6 +56,9 @@ enum avmm_genl_cmd {
 	AVMM_CMD_GET_DEVICES,		/* dump: a message per assigned device: DEVICE_* */
 	AVMM_CMD_DEVICE_ASSIGN,		/* DEVICE_ADDRESS; optional: DEVICE_DMA, DEVICE_ROM */
 	AVMM_CMD_DEVICE_RELEASE,	/* DEVICE_ADDRESS: its former driver gets it back */
+	AVMM_CMD_DEVICE_HOLD,		/* DEVICE_ADDRESS, DEVICE_RAISED, DEVICE_DONE: this process holds a device with DMA 3 by
+					   vfio, as long as it has the former file open: when it has not any more, a partition
+					   that runs with the device is stopped. Needs CAP_NET_ADMIN, and before START */
 	__AVMM_CMD_MAX,
 };
 #define AVMM_CMD_MAX (__AVMM_CMD_MAX - 1)
@@ -130,7 +133,8 @@ enum avmm_genl_attr {
 	AVMM_ATTR_ROM_SIZE,		/* u64: bytes of firmware, a multiple of 2 MiB; the CPU starts as after RESET */
 	AVMM_ATTR_FW_CFG_SIZE,		/* u64: bytes of fw_cfg's files, as vdev/fw_cfg.h has them */
 	AVMM_ATTR_DEVICE_ADDRESS,	/* string: "0000:00:04.0" (in requests without the domain, too), "i8042", "vga" */
-	AVMM_ATTR_DEVICE_DMA,		/* u32: 0 a device that can do DMA is refused, 1 it is kept from it, 2 trusted */
+	AVMM_ATTR_DEVICE_DMA,		/* u32: 0 a device that can do DMA is refused, 1 it is kept from it, 2 trusted, 3 by an
+					   IOMMU: vfio-pci is its driver */
 	AVMM_ATTR_DEVICE_DRIVER,	/* string: the driver that had it, or "" */
 	AVMM_ATTR_DEVICE_IRQ,		/* u32: Linux's interrupt number, 0: none */
 	AVMM_ATTR_DEVICE_GUEST,		/* u32: device << 3 | function on the guest's bus 0 */
@@ -149,6 +153,8 @@ enum avmm_genl_attr {
 					   none */
 	AVMM_ATTR_DEVICE_MESSAGES,	/* u32: how many the device may send instead of raising its line, 0: none */
 	AVMM_ATTR_DEVICE_MODE,		/* u32: enum avmm_device_mode, in which it is now */
+	AVMM_ATTR_DEVICE_RAISED,	/* u32: an eventfd of the sender: the device has interrupted */
+	AVMM_ATTR_DEVICE_DONE,		/* u32: likewise: the guest has finished the interrupt */
 	__AVMM_ATTR_MAX,
 };
 #define AVMM_ATTR_MAX (__AVMM_ATTR_MAX - 1)
@@ -171,8 +177,8 @@ enum avmm_event {
 	AVMM_EVENT_DISK,		/* a disk was attached or detached */
 };
 
-/* Of a device that can do DMA: refused, not let, or let to all memory. */
-enum avmm_dma { AVMM_DMA_NONE, AVMM_DMA_OFF, AVMM_DMA_TRUSTED };
+/* Of a device that can do DMA: refused, not let, let to all memory, or to the partition's only. */
+enum avmm_dma { AVMM_DMA_NONE, AVMM_DMA_OFF, AVMM_DMA_TRUSTED, AVMM_DMA_IOMMU };
 
 enum avmm_partition_counter {
 	AVMM_PARTITION_COUNT_IO,	/* port accesses that virtual devices answered */

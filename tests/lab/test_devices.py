@@ -55,7 +55,8 @@ class Card:
         assert 'is not assigned' in refused(m, f'avmmctl device release {CARD}')
         assert m.run('avmmctl device assign hda', check=False).status == 2
         m.run('ip link set eth0 down')
-        assert 'can do DMA' in refused(m, f'avmmctl device assign {OTHER}')
+        assert 'say dma = iommu, dma = off, or dma = trusted' in refused(m, f'avmmctl device assign {OTHER}')
+        assert 'Linux has no IOMMU' in refused(m, f'avmmctl device assign {OTHER} --dma iommu')
         m.run('ip link set eth0 up')
 
     def test_refusals_of_devices_that_this_machine_has_not(self, m):

@@ -75,7 +75,9 @@ static void devices_are_read(void **state)
 	assert_string_equal(config.device[3].address, "0000:02:03.1");
 	assert_int_equal(config.device[3].dma, 1);
 	assert_string_equal(config.device[1].address, "");
-	assert_true(finish("[partition]\nmemory=4M\nkernel=/dev/null\n[device0]\nisa = i8042\n[device1]\nvga = yes\n"));
+	assert_true(finish("[partition]\nmemory=4M\nkernel=/dev/null\n[device0]\nisa = i8042\n[device1]\nvga = yes\n"
+			   "[device4]\npci=2:3.2\ndma=iommu\n"));
+	assert_int_equal(config.device[4].dma, 3);
 	assert_string_equal(config.device[0].address, "i8042");
 	assert_string_equal(config.device[1].address, "vga");
 	assert_true(config_legacy("vga") && config_legacy("i8042") && !config_legacy("0000:00:04.0"));
@@ -155,7 +157,7 @@ static const struct {
 	{ "[device0]\npci = 0000:00:04.0 x\n",
 	  "user.ini:2: pci = 0000:00:04.0 x: an address is expected, as in 0000:00:04.0" },
 	{ "[device0]\npci = 00:04.0\npci = 00:05.0\n", "user.ini:3: `pci` stands in line 2 already" },
-	{ "[device0]\ndma = on\n", "user.ini:2: dma = on: off or trusted" },
+	{ "[device0]\ndma = on\n", "user.ini:2: dma = on: iommu, off or trusted" },
 	{ "[device0]\nrom = off\n", "user.ini:2: rom = off: yes or no" },
 	{ "[device0]\nrom = no\nrom = no\n", "user.ini:3: `rom` stands in line 2 already" },
 	{ "[partition]\nmemory=4M\nkernel=/dev/null\n[device0]\nvga = yes\nrom = no\n",
@@ -228,6 +230,8 @@ static const struct {
 	  "user.ini:4: variables = /no/file: its folder: No such file or directory" },
 	{ "[partition]\nmemory=4M\nkernel=/dev/null\nmemory_mode = windows\n",
 	  "user.ini:4: memory_mode = windows: normal or identity is expected" },
+	{ "[partition]\nmemory=4M\nmemory_mode=identity\nkernel=/dev/null\n[device0]\npci = 0:3.0\ndma = iommu\n",
+	  "user.ini:7: dma = iommu does not go together with memory_mode = identity" },
 	{ "[partition]\nmemory=4M\nkernel=/dev/null\n[device0]\npci = 0:3.0\ndma = trusted\n",
 	  "user.ini:6: dma = trusted needs memory_mode = identity" },
 	{ "[shares]\nuser = 100\n", "user.ini:2: user = 100: percent, from 0.1 to 99.9" },

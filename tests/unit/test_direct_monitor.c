@@ -630,6 +630,16 @@ static void masters_need_the_window(void **state)
 	assert_int_equal(add(master_of(0)), 0);
 }
 
+static void masters_behind_an_iommu_need_none(void **state)
+{
+	struct avmm_device device = master_of(0);
+
+	(void)state;
+	user.config.window = 0;
+	device.flags |= AVMM_DEVICE_IOMMU;
+	assert_int_equal(add(device), 0);
+}
+
 static void the_guest_waits_for_bus_mastering(void **state)
 {
 	struct avmm_device first = master_of(0), second = master_of(1);
@@ -892,6 +902,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(no_memory_is_said, create, destroy),
 		cmocka_unit_test_setup_teardown(an_interrupt_is_relayed_and_finished, create, destroy),
 		cmocka_unit_test_setup_teardown(masters_need_the_window, create, destroy),
+		cmocka_unit_test_setup_teardown(masters_behind_an_iommu_need_none, create, destroy),
 		cmocka_unit_test_setup_teardown(the_guest_waits_for_bus_mastering, create, destroy),
 		cmocka_unit_test_setup_teardown(messages_replace_the_line, create, destroy),
 		cmocka_unit_test_setup_teardown(messages_that_make_no_sense, create, destroy),

@@ -48,7 +48,6 @@ class Pc(Shell):
     def __init__(self, name, series, initrd, devices=(), cmdline=''):
         self.log = paths.LOGS / f'{name}.log'
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        self.broken = False
         self.seen = 0
         argv = ['qemu-system-x86_64', '-M', 'q35', '-m', '384', '-nodefaults', '-display', 'none', '-serial', 'stdio',
                 '-no-reboot', '-kernel', user.kernel_of(series), '-initrd', initrd, '-append', f'{CMDLINE} {cmdline}', *devices]
@@ -56,6 +55,22 @@ class Pc(Shell):
             self.process = subprocess.Popen(list(map(str, argv)), stdin=subprocess.PIPE, stdout=out, stderr=complaints,
                                             preexec_fn=emulator._in_child)
         self._wait('GUEST-UP', 180)
+        self._greet()
+
+    def _greet(self):
+        """What comes while its shell opens the line may be lost: ask until there is an answer."""
+        for n in range(20):
+            self._type(f'\n{n} {base64.b64encode(b":").decode()}\n')
+            try:
+                self._wait(rf'\[{n}<>{n}:0\]', 3)
+                break
+            except TimedOut:
+                pass
+        self._number = n
+
+    def _type(self, text):
+        self.process.stdin.write(text.encode())
+        self.process.stdin.flush()
 
     def _wait(self, regex, timeout):
         """The match of REGEX behind the last one."""
@@ -69,15 +84,13 @@ class Pc(Shell):
             if self.process.poll() is not None:
                 raise Gone(f'QEMU has ended\n{text[-3000:]}')
             if time.monotonic() > deadline:
-                self.broken = True
                 raise TimedOut(f'{regex!r}: not after {timeout} s\n{text[-3000:]}')
             time.sleep(0.02)
 
     def run(self, command, timeout=60, check=True):
         self._number += 1
         n = self._number
-        self.process.stdin.write(f'{n} {base64.b64encode(command.encode()).decode()}\n'.encode())
-        self.process.stdin.flush()
+        self._type(f'{n} {base64.b64encode(command.encode()).decode()}\n')
         match = self._wait(rf'\[{n}<(.*)>{n}:(\d+)\]', timeout)
         result = Result(match.group(1), int(match.group(2)))
         if check and result.status:

@@ -3,7 +3,7 @@
  * QEMU's educational PCI device behind an IOMMU, by avmmctl's own vfio-bind.c and vfio.c; user RAM and the relay of
  * interrupts are those of the test module avmm_vfio. ADDRESS is the device's.
  *
- *	vfio_edu take ADDRESS		binds it to vfio-pci; says which driver had it
+ *	vfio_edu take ADDRESS		binds it to vfio-pci
  *	vfio_edu give ADDRESS		undoes that
  *	vfio_edu run ADDRESS		DMA, interrupts, a new beginning, the end: "ok NAME", "FAIL NAME: what"
  *	vfio_edu hold ADDRESS		as run, but after "held" its DMA and it wait for a signal
@@ -428,16 +428,10 @@ static int page(u64 at, u64 seed, bool fill)
 int main(int argc, char **argv)
 {
 	const char *verb = argc > 2 ? argv[1] : "";
-	char was[64] = "";
-	int ret;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (!strcmp(verb, "take")) {
-		ret = vfio_take(argv[2], was, sizeof(was));
-		if (!ret)
-			printf("taken from %s\n", was);
-		return ret;
-	}
+	if (!strcmp(verb, "take"))
+		return vfio_take(argv[2]);
 	if (!strcmp(verb, "give"))
 		return vfio_give(argv[2]);
 	if (!strcmp(verb, "run"))

@@ -74,7 +74,8 @@ int device_assign(struct connection *connection, const struct config_device *dev
 		return fail("%s is in use by the service partition: %s", address, words);
 	if (device->dma == AVMM_DMA_TRUSTED)
 		notice("dma = trusted: by %s the user partition can reach all memory of this machine", address);
-	if (device->dma != AVMM_DMA_IOMMU)
+	/* the module refuses one that is assigned already, which stays where it is */
+	if (device->dma != AVMM_DMA_IOMMU || status.known)
 		return send_device(connection, AVMM_CMD_DEVICE_ASSIGN, address, device);
 	ret = vfio_take(address);
 	if (ret)

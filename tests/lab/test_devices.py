@@ -28,7 +28,7 @@ SECTION = f'[device0]\npci = {CARD}'
 
 @pytest.fixture
 def m(lab):
-    return lab(extra=(guest_image.build(),))
+    return lab(extra=((SEABIOS, SEABIOS), guest_image.build()))
 
 
 @pytest.fixture
@@ -200,7 +200,7 @@ class Card:
 
 class TestCard61(Card):
     shape = {'kernel': '6.1', 'cpus': 1, 'mem': 1024, 'guest': '6.12', 'up': False, 'net': False,
-             'boot_extra': BOARD, 'extra': ((SEABIOS, SEABIOS),)}
+             'boot_extra': BOARD}
 
 
 @pytest.mark.soak('devices-612')

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """Devices behind an IOMMU, by stock vfio-pci: QEMU has one, and a device that does DMA on request. No monitor is there.
 
-avmmctl's vfio.c and the module's ram.c, chardev.c and vfio.c are the product's; tests/lab/modules/vfio_lab.c counts where
-avmm.ko would tell the monitor.
+avmmctl's vfio.c and what the module has for devices are the product's; tests/lab/modules/vfio_lab.c stands for the monitor.
 """
 
+import json
 import re
 
 import pytest
@@ -19,12 +19,19 @@ BOARD = ('-device', 'pcie-root-port,id=a,chassis=1', '-device', 'edu,bus=a',
 LOAD = ('for m in /modules/more/*; do case $m in *pci-stub*) o=ids=1234:11e8;; *) o=;; esac; insmod $m $o || exit 1; done')
 PAGE = 0x777000
 OUTSIDE = 0x3000000
+REFUSED = ['is assigned already', 'there is a user partition', 'no process holds it by vfio', 'its eventfds cannot be used',
+           'vfio does not have all memory']
+DONE = [*REFUSED, 'pinned', 'not started', 'flags', 'a user partition runs with it', 'no master', 'told', 'map', 'master off',
+        'outside', 'quiet', 'interrupts', 'halted', 'pinned again', 'no master again', 'map again',
+        'interrupt again', 'freed', 'not lost']
 
 
 def initrd(series):
-    built = paths.BUILD / paths.kernel_version(series) / 'tests/avmm_vfio.ko'
-    return qemu.initramfs(series, MODULES, [('/modules/avmm_vfio.ko', built),
-                                            ('/usr/local/bin/vfio_edu', paths.BUILD / 'tests/bin/vfio_edu')])
+    built = paths.BUILD / paths.kernel_version(series)
+    return qemu.initramfs(series, MODULES, [('/root/avmm.ko', built / 'avmm.ko'),
+                                            ('/root/avmm_vfio.ko', built / 'tests/avmm_vfio.ko'),
+                                            ('/usr/local/bin/vfio_edu', paths.BUILD / 'tests/bin/vfio_edu'),
+                                            ('/usr/local/bin/avmmctl', paths.BUILD / 'avmmctl')])
 
 
 def faults(pc):
@@ -33,6 +40,11 @@ def faults(pc):
 
 def driver(pc, address):
     return pc.out(f'basename $(readlink /sys/bus/pci/devices/{address}/driver)')
+
+
+def assert_no_warning(pc):
+    log = pc.out('dmesg')
+    assert not re.search(r'BUG|WARNING|Oops|nobody cared|Bad page', log), log
 
 
 def refused(pc, address):
@@ -53,7 +65,7 @@ class Iommu:
     def test_refusals(self, pc):
         """Each says why, and changes nothing."""
         assert 'there is no vfio-pci' in refused(pc, EDU)
-        pc.run(LOAD)
+        pc.run(LOAD + '; insmod /root/avmm_vfio.ko')
         assert f'does not tell it from {CARD}, which is in use: its driver is e1000' in refused(pc, PAIR)
         assert 'cannot be reset' in refused(pc, FIXED)
         assert 'there is no device' in refused(pc, '0000:00:1e.0')
@@ -61,6 +73,8 @@ class Iommu:
         assert 'reserved for the driver other' in refused(pc, EDU)
         pc.run(f'echo >/sys/bus/pci/devices/{EDU}/driver_override')
         assert (driver(pc, EDU), driver(pc, PAIR), driver(pc, FIXED)) == ('pci-stub',) * 3
+        assert pc.run(f'echo assign {EDU} >/proc/avmm_vfio', check=False).status
+        assert 'its driver is not vfio-pci' in pc.out('cat /proc/avmm_vfio')
 
     def test_a_partition_life(self, pc):
         """DMA goes to user RAM and nowhere else; interrupts are relayed, one at a time; pages are Linux's afterwards."""
@@ -69,34 +83,55 @@ class Iommu:
         assert faults(pc) == []
         said = pc.run(f'vfio_edu run {EDU}', timeout=120, check=False).output
         print(said)
-        names = re.findall(r'^ok ([\w ]+):', said, re.M)
-        assert names == ['pinned', 'no master', 'map', 'outside', 'quiet', 'interrupts', 'pinned again', 'no master again',
-                         'map again', 'interrupt again', 'freed'], said
+        assert re.findall(r'^ok ([\w ]+):', said, re.M) == DONE and 'FAIL' not in said, said
+        assert driver(pc, EDU) == 'pci-stub'
         found = faults(pc)
         assert found and {(device, int(at, 16) & ~0xfff) for device, at in found} == {(EDU[5:], OUTSIDE)}
 
     def test_its_process_is_killed(self, pc):
-        """The relay notices; bus mastering is off, and the device's writes reach no page that it had."""
+        """The module notices, and ends the partition; bus mastering is off, and writes reach no page that the device had."""
+        pc.run(f'vfio_edu take {EDU}')
         pc.run(f'vfio_edu hold {EDU} >/tmp/out 2>&1 & echo $! >/tmp/pid; '
                'for i in $(seq 600); do grep -q held /tmp/out && break; sleep 0.05; done; cat /tmp/out; '
                'grep -q "ok map" /tmp/out')
         assert 'pinned=8192' in pc.out('cat /proc/avmm_vfio')
         pc.run(f'vfio_edu fill {PAGE} 7; kill -9 $(cat /tmp/pid); for i in $(seq 200); do '
-               'grep -q "gone=1 .* pinned=0$" /proc/avmm_vfio && exit; sleep 0.05; done; cat /proc/avmm_vfio; exit 1')
+               'grep -q "gone=1 .* pinned=0 " /proc/avmm_vfio && exit; sleep 0.05; done; cat /proc/avmm_vfio; exit 1')
         command = pc.out(f'dd if=/sys/bus/pci/devices/{EDU}/config bs=1 skip=4 count=1 2>/dev/null | hexdump -e \'"%d"\'')
         assert not int(command) & 4
         before = faults(pc)
         assert 'done' in pc.out(f'vfio_edu dma {EDU} {PAGE}')
         assert pc.out(f'vfio_edu look {PAGE} 7') == 'same'
         assert (EDU[5:], f'{PAGE:#x}') in faults(pc)[len(before):]
-        pc.run('echo drop >/proc/avmm_vfio; echo give >/proc/avmm_vfio')
+        assert 'has ended: the user partition is stopped' in pc.out('dmesg')
+        pc.run(f'echo give >/proc/avmm_vfio; echo release {EDU} >/proc/avmm_vfio')
+        assert driver(pc, EDU) == 'pci-stub'
 
-    def test_the_service_drives_it_again(self, pc):
-        pc.run(f'vfio_edu give {EDU}')
+    def test_what_was_not_assigned_is_given_back(self, pc):
+        """As avmmctl does when the module refuses."""
+        pc.run(f'vfio_edu take {EDU}; vfio_edu give {EDU}')
         assert driver(pc, EDU) == 'pci-stub'
         pc.run('rmmod avmm_vfio')
-        log = pc.out('dmesg')
-        assert not re.search(r'BUG|WARNING|Oops|nobody cared|Bad page', log), log
+        assert_no_warning(pc)
+
+    def test_by_avmmctl(self, pc):
+        """With the module that is not launched, for there is no VT-x: a device's ways up to the partition."""
+        pc.run('insmod /root/avmm.ko launch=0')
+        assign = f'avmmctl device assign {EDU}'
+        assert 'say dma = iommu, dma = off, or dma = trusted' in pc.run(assign, check=False).output
+        assert driver(pc, EDU) == 'pci-stub'
+        pc.run(f'{assign} --dma iommu')
+        assert driver(pc, EDU) == 'vfio-pci'
+        entry, = [e for e in json.loads(pc.out('avmmctl device list --json'))['devices'] if e['address'] == EDU]
+        assert (entry['owner'], entry['dma'], entry['driver']) == ('user', 'iommu', 'vfio-pci')
+        assert 'is assigned already' in pc.run(f'{assign} --dma iommu', check=False).output
+        assert driver(pc, EDU) == 'vfio-pci'
+        pc.run(f'avmmctl device release {EDU}')
+        assert driver(pc, EDU) == 'pci-stub'
+        pc.run(f'{assign} --dma iommu')
+        pc.run('rmmod avmm')
+        assert driver(pc, EDU) == 'pci-stub'
+        assert_no_warning(pc)
 
 
 class TestIommu61(Iommu):

@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from . import emulator, image, paths, user
+from . import emulator, image, paths, payload, user
 from .machine import CommandFailed, Gone, Result, Shell, TimedOut
 
 # On a busy host an emulated timer is late, which the kernel's check at the boot takes for one that does not work.
@@ -34,8 +34,7 @@ def initramfs(series, modules, files):
         for n, name in enumerate(user.module_order(series, modules)):
             (root / 'modules/more' / f'{n:02}-{Path(name).name}').write_bytes(user.module_bytes(series, name))
         for dest, source in files:
-            (root / dest.lstrip('/')).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(source, root / dest.lstrip('/'))
+            payload.program(source, root, dest)
         image.pack(root, work / 'initramfs')
         shutil.rmtree(root)
         paths.replace_dir(work, final)

@@ -1,29 +1,43 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a user partition with a device behind an IOMMU is to Linux, without a monitor: user RAM behind /dev/avmm and the
- * relay of interrupts, by the product's own ram.c, chardev.c and vfio.c. Where avmm.ko would tell the monitor, this counts.
+ * What a user partition with a device behind an IOMMU is to Linux, without a monitor: user RAM behind /dev/avmm, the device,
+ * the relay of its interrupts and its bus mastering, by the product's own files of module/. What they would say to the
+ * monitor is counted here, and what the monitor would say to them is said by who writes to /proc/avmm_vfio:
  *
- *	echo ram 32 >/proc/avmm_vfio		takes 32 MiB
- *	echo hold 5 6 >/proc/avmm_vfio		relays eventfd 5 of the writer; 6 is signalled when the guest has finished
- *	echo done >/proc/avmm_vfio		it has finished
- *	echo drop, echo give			undo the former
- *	cat /proc/avmm_vfio			raised=N gone=N pages=N pinned=N
+ *	assign ADDRESS, release ADDRESS		while there is no partition
+ *	ram MIB, give				there is one, with so much RAM; it is gone
+ *	hold ADDRESS RAISED DONE		by eventfds of the writer
+ *	attach, go, halt			its start in two steps, its end
+ *	ack					the guest has finished an interrupt of the first device
+ *	master 0, master 1			the guest wants it to master the bus, or not to
+ *
+ * What is read: raised= interrupts, gone= ends because a process had ended, pages= of RAM, pinned= of these,
+ * flags= of the device as the monitor gets it, master= as the monitor was told; and why the last command was refused.
  */
+#include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <avmm/hypercall.h>
 #include "module/module.h"
+#include "module/device.h"
 #include "module/partition.h"
-#include "module/vfio.h"
 #include "test_file.h"
 
-static struct avmm_vfio *held;
+static struct avmm_partition_page partition;
+static struct avmm_refusal refusal;
 static unsigned long ram_size;
-static atomic_t raised, gone;
+static atomic_t raised, gone, master;
+static u32 flags;
 
 /* Of the product, but for other files of it. */
 
 int avmm_refuse(struct avmm_refusal *why, int err, const char *format, ...)
 {
+	va_list args;
+
+	va_start(args, format);
+	vscnprintf(why->text, sizeof(why->text), format, args);
+	va_end(args);
 	return err;
 }
 
@@ -36,6 +50,11 @@ void avmm_window_give(void)
 {
 }
 
+bool avmm_window_taken(void)
+{
+	return false;
+}
+
 int avmm_flash_take(u64 size)
 {
 	return 0;
@@ -46,26 +65,52 @@ ssize_t avmm_partition_read_flash(char __user *to, size_t size, loff_t *offset)
 	return 0;
 }
 
-/* Instead of hypercalls */
-
-static void on_raised(void *data)
+bool avmm_partition_exists(void)
 {
-	atomic_inc(&raised);
+	return ram_size;
 }
 
-static void on_gone(void *data)
+const struct avmm_partition_page *avmm_shared_partition(void)
 {
+	return &partition;
+}
+
+int avmm_partition_destroy(struct avmm_refusal *why)
+{
+	avmm_device_halt();
+	avmm_device_rest();
 	atomic_inc(&gone);
+	return 0;
 }
 
-static const struct avmm_vfio_calls calls = { .raised = on_raised, .gone = on_gone };
+/* The monitor */
+
+s64 vmx_hypercall(u64 number, u64 rbx, u64 rcx, u64 rdx)
+{
+	if (number == AVMM_HC_DEVICE_INTERRUPT)
+		atomic_inc(&raised);
+	else if (number == AVMM_HC_DEVICE_MASTER)
+		atomic_set(&master, rcx);
+	else
+		return -ENOSYS;
+	return 0;
+}
+
+int avmm_hypercall(u64 number, u64 rbx, u64 rcx, u64 rdx)
+{
+	const struct avmm_device *device = phys_to_virt(rbx);
+
+	if (number != AVMM_HC_PARTITION_DEVICE)
+		return -ENOSYS;
+	flags = device->flags;
+	return 0;
+}
 
 static int take_ram(unsigned int mib)
 {
 	const struct avmm_partition_request request = { .memory = (u64)mib << 20 };
 	static const bool never;
-	struct avmm_refusal why;
-	int err = ram_size ? -EEXIST : avmm_ram_take(&request, &never, &why);
+	int err = ram_size ? -EEXIST : avmm_ram_take(&request, &never, &refusal);
 
 	if (!err)
 		ram_size = request.memory;
@@ -79,44 +124,64 @@ static void give_ram(void)
 	ram_size = 0;
 }
 
-static int hold(int raised_fd, int done_fd)
+static int attach(void)
 {
-	struct avmm_vfio *new;
+	void *page = (void *)__get_free_page(GFP_KERNEL);
+	int err = page ? avmm_device_attach(page, &refusal) : -ENOMEM;
 
-	if (held)
-		return -EBUSY;
+	free_page((unsigned long)page);
+	memset(&partition, 0, sizeof(partition));
 	atomic_set(&raised, 0);
-	atomic_set(&gone, 0);
-	new = avmm_vfio_hold(raised_fd, done_fd, &calls, NULL);
-	if (IS_ERR(new))
-		return PTR_ERR(new);
-	held = new;
-	return 0;
+	atomic_set(&master, 0);
+	return err;
 }
 
-static void drop(void)
+static void message(void)
 {
-	if (held)
-		avmm_vfio_drop(held);
-	held = NULL;
+	local_irq_disable();
+	avmm_device_look();
+	local_irq_enable();
+}
+
+static int run_device(const char *command)
+{
+	char address[16];
+	int a, b;
+
+	if (sscanf(command, "assign %15s", address) == 1)
+		return avmm_device_assign(address, AVMM_DMA_IOMMU, false, &refusal);
+	if (sscanf(command, "release %15s", address) == 1)
+		return avmm_device_release(address, &refusal);
+	if (sscanf(command, "hold %15s %d %d", address, &a, &b) == 3)
+		return avmm_device_hold(address, a, b, &refusal);
+	return -EINVAL;
 }
 
 static int run(char *command)
 {
-	int a, b;
+	int a;
 
+	refusal.text[0] = '\0';
 	if (sscanf(command, "ram %d", &a) == 1)
 		return take_ram(a);
-	if (sscanf(command, "hold %d %d", &a, &b) == 2)
-		return hold(a, b);
-	if (!strcmp(command, "drop"))
-		drop();
-	else if (!strcmp(command, "give"))
+	if (!strcmp(command, "attach"))
+		return attach();
+	if (!strcmp(command, "give")) {
 		give_ram();
-	else if (!strcmp(command, "done") && held)
-		avmm_vfio_done(held);
-	else
-		return -EINVAL;
+	} else if (!strcmp(command, "go")) {
+		avmm_device_go();
+	} else if (!strcmp(command, "halt")) {
+		avmm_device_halt();
+		avmm_device_rest();
+	} else if (!strcmp(command, "ack")) {
+		partition.device[0].acked++;
+		message();
+	} else if (sscanf(command, "master %d", &a) == 1) {
+		partition.device[0].wants = a ? AVMM_WANTS_MASTER : 0;
+		message();
+	} else {
+		return run_device(command);
+	}
 	return 0;
 }
 
@@ -132,8 +197,8 @@ static unsigned long pinned_pages(void)
 
 static int show(struct seq_file *m, void *unused)
 {
-	seq_printf(m, "raised=%d gone=%d pages=%lu pinned=%lu\n", atomic_read(&raised), atomic_read(&gone),
-		   ram_size >> PAGE_SHIFT, pinned_pages());
+	seq_printf(m, "raised=%d gone=%d pages=%lu pinned=%lu flags=%u master=%d\n%s\n", atomic_read(&raised),
+		   atomic_read(&gone), ram_size >> PAGE_SHIFT, pinned_pages(), flags, atomic_read(&master), refusal.text);
 	return 0;
 }
 
@@ -141,25 +206,31 @@ static struct test_file file = { .name = "avmm_vfio", .run = run, .show = show }
 
 static int __init vfio_lab_init(void)
 {
-	int err = avmm_chardev_init();
+	int err = avmm_device_init();
 
 	if (err)
 		return err;
-	err = test_file_create(&file);
+	err = avmm_chardev_init();
 	if (err)
-		avmm_chardev_exit();
+		goto device;
+	err = test_file_create(&file);
+	if (!err)
+		return 0;
+	avmm_chardev_exit();
+device:
+	avmm_device_exit();
 	return err;
 }
 
 static void __exit vfio_lab_exit(void)
 {
 	test_file_remove(&file);
-	drop();
+	avmm_device_exit();
 	give_ram();
 	avmm_chardev_exit();
 }
 
 module_init(vfio_lab_init);
 module_exit(vfio_lab_exit);
-MODULE_DESCRIPTION("User RAM and interrupts of a device behind an IOMMU, for tests");
+MODULE_DESCRIPTION("A partition's RAM and its device behind an IOMMU, for tests");
 MODULE_LICENSE("GPL");

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * QEMU's educational PCI device behind an IOMMU, by avmmctl's own vfio-bind.c and vfio.c; user RAM and the relay of
- * interrupts are those of the test module avmm_vfio. ADDRESS is the device's.
+ * QEMU's educational PCI device behind an IOMMU, by avmmctl's own vfio-bind.c and vfio.c, and by the test module avmm_vfio,
+ * which has the product's module but no monitor. ADDRESS is the device's.
  *
  *	vfio_edu take ADDRESS		binds it to vfio-pci
  *	vfio_edu give ADDRESS		undoes that
- *	vfio_edu run ADDRESS		DMA, interrupts, a new beginning, the end: "ok NAME", "FAIL NAME: what"
- *	vfio_edu hold ADDRESS		as run, but after "held" its DMA and it wait for a signal
+ *	vfio_edu run ADDRESS		from assigning to release: "ok NAME", "FAIL NAME: what"
+ *	vfio_edu hold ADDRESS		as run, but after the start and "held" it waits for a signal
  *	vfio_edu fill AT SEED		a page of user RAM; look: says "same" if it is as fill left it
  *	vfio_edu dma ADDRESS AT		while nobody holds the device: lets it master the bus and write to user RAM's address
  */
@@ -25,6 +25,7 @@
 #include "../../../userspace-ctl/avmmctl.h"
 #include "../../../userspace-ctl/vfio.h"
 #include "lab.h"
+#include <avmm/device.h>
 
 #define MIB		(1ull << 20)
 #define RAM_MIB		32
@@ -95,16 +96,42 @@ static void die(const char *what)
 
 /* The test module */
 
-static void tell(const char *format, ...)
+static bool try(const char *format, va_list args)
 {
 	int fd = open(MODULE, O_WRONLY | O_CLOEXEC);
+	bool done = fd >= 0 && vdprintf(fd, format, args) >= 0;
+
+	if (fd >= 0)
+		close(fd);
+	return done;
+}
+
+static void tell(const char *format, ...)
+{
 	va_list args;
 
 	va_start(args, format);
-	if (fd < 0 || vdprintf(fd, format, args) < 0)
+	if (!try(format, args))
 		die(format);
 	va_end(args);
+}
+
+/* What it is told is refused, with these words. */
+static void refused(const char *words, const char *format, ...)
+{
+	char text[512] = "";
+	va_list args;
+	bool done;
+	int fd;
+
+	va_start(args, format);
+	done = try(format, args);
+	va_end(args);
+	fd = open(MODULE, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) < 0)
+		die(MODULE);
 	close(fd);
+	report(words, !done && strstr(text, words), "%s", text);
 }
 
 static long ask(const char *what)
@@ -210,7 +237,6 @@ static int open_sysfs(const char *address, const char *name)
 	return fd;
 }
 
-/* As avmm.ko does it, beside vfio: the low byte of the register, for the high one has the bit by which vfio masks. */
 static void set_command(const char *address, u8 clear, u8 set)
 {
 	int fd = open_sysfs(address, "config");
@@ -256,18 +282,39 @@ struct run {
 	u64 seed;
 };
 
+static void start(void)
+{
+	tell("attach");
+	tell("go");
+}
+
+/* In avmmctl's order, and with what the module does not take on the way. */
 static void begin(struct run *run)
 {
 	const struct vfio_device *device = &run->vfio.device[0];
 
+	tell("assign %s", run->address);
+	refused("is assigned already", "assign %s", run->address);
 	tell("ram %d", RAM_MIB);
+	refused("there is a user partition", "release %s", run->address);
 	run->ram = map_ram();
 	vfio_begin(&run->vfio);
-	if (vfio_open(&run->vfio, run->address) || vfio_map(&run->vfio, RAM))
+	if (vfio_open(&run->vfio, run->address))
 		exit(1);
 	run->edu = edu_of(device);
-	tell("hold %d %d", device->raised, device->done);
+	refused("no process holds it by vfio", "attach");
+	refused("its eventfds cannot be used", "hold %s 0 %d", run->address, device->done);
+	tell("hold %s %d %d", run->address, device->raised, device->done);
+	refused("vfio does not have all memory", "attach");
+	if (vfio_map(&run->vfio, RAM))
+		exit(1);
 	report("pinned", ask("pinned") == (long)(RAM / 4096), "%ld of %ld pages", ask("pinned"), ask("pages"));
+	put(&run->edu, EDU_RAISE, 1);
+	report("not started", interrupts(0) == 0, "an interrupt before that is not relayed");
+	put(&run->edu, EDU_ACK, 1);
+	start();
+	report("flags", ask("flags") == (AVMM_DEVICE_PRESET | AVMM_DEVICE_MASTER | AVMM_DEVICE_IOMMU), "%lx", ask("flags"));
+	refused("a user partition runs with it", "hold %s %d %d", run->address, device->raised, device->done);
 }
 
 /* Returns whether what lies at one address of user RAM is found at another one by way of the device. */
@@ -287,12 +334,15 @@ static void check_dma(struct run *run)
 	u64 at;
 	u32 bad = 0;
 
-	set_command(run->address, PCI_COMMAND_MASTER, 0);
 	report("no master", !copies(run, SOURCE, TARGET), "without bus mastering nothing arrives");
-	set_command(run->address, 0, PCI_COMMAND_MASTER);
+	tell("master 1");
+	report("told", ask("master") == 1, "the monitor knows");
 	for (at = 0; at < RAM; at += RAM / 4)
 		bad += !copies(run, at, RAM - at - EDU_WINDOW);
 	report("map", !bad, "%u of 4 copies wrong", bad);
+	tell("master 0");
+	report("master off", ask("master") == 0 && !copies(run, SOURCE, TARGET), "nothing arrives again");
+	tell("master 1");
 }
 
 /* Nothing of user RAM changes by it, and the device keeps what it had. */
@@ -311,7 +361,6 @@ static void check_interrupts(struct run *run)
 	long seen = ask("raised"), lost = 0, early = 0;
 	u32 i;
 
-	tell("done");
 	report("quiet", interrupts(seen) == seen, "no interrupt before one is raised");
 	for (i = 0; i < ROUNDS; i++) {
 		put(&run->edu, EDU_RAISE, 1);
@@ -320,17 +369,17 @@ static void check_interrupts(struct run *run)
 		put(&run->edu, EDU_ACK, 1);
 		put(&run->edu, EDU_RAISE, 2);
 		early += interrupts(seen + 1) != seen + 1;
-		tell("done");
+		tell("ack");
 		lost += interrupts(seen + 2) != seen + 2;
 		put(&run->edu, EDU_ACK, 2);
-		tell("done");
+		tell("ack");
 		seen += 2;
 		early += interrupts(seen) != seen;
 	}
 	report("interrupts", !lost && !early, "%u rounds: %ld lost, %ld early, %ld in all", ROUNDS, lost, early, seen);
 }
 
-/* As the module does it: no bus mastering first. An interrupt that the former guest did not finish is no hindrance. */
+/* An interrupt that the former guest did not finish is no hindrance, and one after its end is not relayed. */
 static void check_renew(struct run *run)
 {
 	long seen = ask("raised");
@@ -338,16 +387,19 @@ static void check_renew(struct run *run)
 	put(&run->edu, EDU_RAISE, 1);
 	seen = interrupts(seen + 1);
 	put(&run->edu, EDU_ACK, 1);
-	set_command(run->address, PCI_COMMAND_MASTER, 0);
+	tell("halt");
+	put(&run->edu, EDU_RAISE, 1);
+	report("halted", interrupts(seen) == seen && !copies(run, SOURCE, TARGET), "no interrupt, no DMA");
+	put(&run->edu, EDU_ACK, 1);
 	if (vfio_renew(&run->vfio))
 		report("renew", false, "see above");
 	report("pinned again", ask("pinned") == (long)(RAM / 4096), "%ld of %ld pages", ask("pinned"), ask("pages"));
+	start();
 	report("no master again", !copies(run, SOURCE, TARGET), "a reset does not switch it on");
-	set_command(run->address, 0, PCI_COMMAND_MASTER);
+	tell("master 1");
 	report("map again", copies(run, TARGET, SOURCE), "new mapping");
-	tell("done");
 	put(&run->edu, EDU_RAISE, 1);
-	report("interrupt again", interrupts(seen + 1) == seen + 1, "%ld, not %ld", ask("raised"), seen + 1);
+	report("interrupt again", interrupts(1) == 1, "%ld", ask("raised"));
 	put(&run->edu, EDU_ACK, 1);
 }
 
@@ -356,7 +408,7 @@ static void check_end(struct run *run)
 {
 	long before, held, after;
 
-	tell("drop");
+	tell("halt");
 	munmap(run->ram, RAM);
 	before = free_mib();
 	tell("give");
@@ -367,6 +419,8 @@ static void check_end(struct run *run)
 	after = free_mib();
 	report("freed", held - before < RAM_MIB / 4 && after - before > RAM_MIB * 3 / 4,
 	       "%ld MiB free, %ld after the partition's end, %ld after vfio's", before, held, after);
+	report("not lost", !ask("gone"), "its process ended after the partition");
+	tell("release %s", run->address);
 }
 
 static int run_all(const char *address)
@@ -389,7 +443,7 @@ _Noreturn static void hold(const char *address)
 	struct run run = { .address = address };
 
 	begin(&run);
-	set_command(address, 0, PCI_COMMAND_MASTER);
+	tell("master 1");
 	report("map", copies(&run, SOURCE, TARGET), "before the end");
 	puts("held");
 	fflush(stdout);

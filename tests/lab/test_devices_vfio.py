@@ -129,6 +129,8 @@ class Iommu:
         pc.run(f'avmmctl device release {EDU}')
         assert driver(pc, EDU) == 'pci-stub'
         pc.run(f'{assign} --dma iommu')
+        pc.run('vfio_edu tell >/tmp/out 2>&1 & for i in $(seq 200); do grep -q "held 1" /tmp/out && break; sleep 0.05; done; '
+               'cat /tmp/out; grep -q "held 1" /tmp/out; s=$?; kill -9 $!; exit $s')
         pc.run('rmmod avmm')
         assert driver(pc, EDU) == 'pci-stub'
         assert_no_warning(pc)

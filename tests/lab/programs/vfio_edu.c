@@ -7,6 +7,7 @@
  *	vfio_edu give ADDRESS		undoes that
  *	vfio_edu run ADDRESS		from assigning to release: "ok NAME", "FAIL NAME: what"
  *	vfio_edu hold ADDRESS		as run, but after the start and "held" it waits for a signal
+ *	vfio_edu tell			holds what is assigned and tells avmm.ko, as avmmctl start does; "held", and waits
  *	vfio_edu fill AT SEED		a page of user RAM; look: says "same" if it is as fill left it
  *	vfio_edu dma ADDRESS AT		while nobody holds the device: lets it master the bus and write to user RAM's address
  */
@@ -23,7 +24,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include "../../../userspace-ctl/avmmctl.h"
-#include "../../../userspace-ctl/vfio.h"
+#include "../../../userspace-ctl/device.h"
 #include "lab.h"
 #include <avmm/device.h>
 
@@ -451,6 +452,19 @@ _Noreturn static void hold(const char *address)
 		pause();
 }
 
+static int tell_module(void)
+{
+	struct connection connection;
+	struct vfio vfio;
+
+	vfio_begin(&vfio);
+	if (connect_module(&connection) || devices_hold(&connection, &vfio, 0))
+		return 1;
+	printf("held %u\n", vfio.count);
+	for (;;)
+		pause();
+}
+
 static int unheld_dma(const char *address, u64 at)
 {
 	struct edu edu = { .fd = -1 };
@@ -484,6 +498,8 @@ int main(int argc, char **argv)
 	const char *verb = argc > 2 ? argv[1] : "";
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (argc == 2 && !strcmp(argv[1], "tell"))
+		return tell_module();
 	if (!strcmp(verb, "take"))
 		return vfio_take(argv[2]);
 	if (!strcmp(verb, "give"))

@@ -585,7 +585,7 @@ static void drop(struct direct *d)
 	avmm_vfio_drop(vfio);
 }
 
-static int hold(struct direct *d, int raised, int done, struct avmm_refusal *why)
+static int hold(struct direct *d, const struct avmm_vfio_files *files, struct avmm_refusal *why)
 {
 	static const struct avmm_vfio_calls calls = { .raised = on_raised, .gone = on_gone };
 	struct avmm_vfio *vfio;
@@ -595,16 +595,16 @@ static int hold(struct direct *d, int raised, int done, struct avmm_refusal *why
 				   VFIO_NAME " since", pci_name(d->pdev));
 	if (READ_ONCE(d->live))
 		return avmm_refuse(why, -EBUSY, "%s: a user partition runs with it", pci_name(d->pdev));
-	vfio = avmm_vfio_hold(raised, done, &calls, d);
+	vfio = avmm_vfio_hold(files, &calls, d);
 	if (IS_ERR(vfio))
-		return avmm_refuse(why, PTR_ERR(vfio), "%s: its eventfds cannot be used: error %ld", pci_name(d->pdev),
+		return avmm_refuse(why, PTR_ERR(vfio), "%s: its files cannot be used: error %ld", pci_name(d->pdev),
 				   PTR_ERR(vfio));
 	drop(d);
 	d->vfio = vfio;
 	return 0;
 }
 
-int avmm_device_hold(const char *address, int raised, int done, struct avmm_refusal *why)
+int avmm_device_hold(const char *address, const struct avmm_vfio_files *files, struct avmm_refusal *why)
 {
 	struct pci_dev *pdev;
 	struct direct *d;
@@ -618,17 +618,22 @@ int avmm_device_hold(const char *address, int raised, int done, struct avmm_refu
 	else if (!d)
 		err = avmm_refuse(why, -ENOENT, "%s is not assigned", pci_name(pdev));
 	else
-		err = hold(d, raised, done, why);
+		err = hold(d, files, why);
 	if (!IS_ERR(pdev))
 		pci_dev_put(pdev);
 	mutex_unlock(&lock);
 	return err;
 }
 
-/* vfio stops the device's DMA, and keeps what it may still reach, when its process ends. The guest would wait for ever. */
-static void on_lost(struct work_struct *work)
+/* Under `lock`. */
+static bool is_lost(const struct direct *d)
 {
-	struct avmm_refusal ignored;
+	return d->vfio && avmm_vfio_gone(d->vfio);
+}
+
+/* Does a partition run with a device that is lost? */
+static bool any_lost(void)
+{
 	bool lost = false;
 	unsigned int i;
 
@@ -636,15 +641,30 @@ static void on_lost(struct work_struct *work)
 	for (i = 0; i < AVMM_MAX_DEVICES; i++) {
 		struct direct *d = &devices[i];
 
-		if (!READ_ONCE(d->live) || !d->vfio || !avmm_vfio_gone(d->vfio))
+		if (!READ_ONCE(d->live) || !is_lost(d))
 			continue;
 		lost = true;
 		pr_avmm(KERN_ERR, "%s: the process that held it by vfio has ended: the user partition is stopped\n",
 			pci_name(d->pdev));
 	}
 	mutex_unlock(&lock);
-	if (lost)
-		avmm_partition_destroy(&ignored);
+	return lost;
+}
+
+/* The partition first, while vfio still has the device for it; then vfio resets the device and unmaps memory. */
+static void on_lost(struct work_struct *work)
+{
+	struct avmm_refusal ignored;
+	unsigned int i;
+	int err = any_lost() ? avmm_partition_destroy(&ignored) : 0;
+
+	if (err && err != -ENOENT)
+		return;
+	mutex_lock(&lock);
+	for (i = 0; i < AVMM_MAX_DEVICES; i++)
+		if (is_lost(&devices[i]) && !READ_ONCE(devices[i].live))
+			drop(&devices[i]);
+	mutex_unlock(&lock);
 }
 
 static int assign(struct pci_dev *pdev, u32 dma, bool rom, struct avmm_refusal *why)

@@ -7,6 +7,7 @@
 #include <avmm/device.h>
 
 struct avmm_refusal;
+struct avmm_vfio_files;
 struct pci_dev;
 
 struct avmm_device_info {
@@ -32,8 +33,8 @@ void avmm_device_exit(void);		/* all go back to Linux */
  */
 int avmm_device_assign(const char *address, u32 dma, bool rom, struct avmm_refusal *why);
 int avmm_device_release(const char *address, struct avmm_refusal *why);
-/* By eventfds of the calling process, as avmm_vfio_hold() has them: a device that vfio-pci has, with AVMM_DMA_IOMMU. */
-int avmm_device_hold(const char *address, int raised, int done, struct avmm_refusal *why);
+/* By files of the calling process: a device that vfio-pci has, with AVMM_DMA_IOMMU. */
+int avmm_device_hold(const char *address, const struct avmm_vfio_files *files, struct avmm_refusal *why);
 /* The assigned device with this number; false: there is none. */
 bool avmm_device_info(unsigned int number, struct avmm_device_info *info);
 

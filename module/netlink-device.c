@@ -5,6 +5,7 @@
 #include "module.h"
 #include "netlink.h"
 #include "partition.h"
+#include "vfio.h"
 
 const struct nla_policy avmm_assign_policy[] = {
 	[AVMM_ATTR_DEVICE_ADDRESS] = { .type = NLA_NUL_STRING, .len = 40 },
@@ -18,6 +19,7 @@ const struct nla_policy avmm_release_policy[] = {
 
 const struct nla_policy avmm_hold_policy[] = {
 	[AVMM_ATTR_DEVICE_ADDRESS] = { .type = NLA_NUL_STRING, .len = 40 },
+	[AVMM_ATTR_DEVICE_FILE] = { .type = NLA_U32 },
 	[AVMM_ATTR_DEVICE_RAISED] = { .type = NLA_U32 },
 	[AVMM_HOLD_ATTRS] = { .type = NLA_U32 },
 };
@@ -120,10 +122,12 @@ int avmm_do_release(struct sk_buff *request, struct genl_info *info)
 int avmm_do_hold(struct sk_buff *request, struct genl_info *info)
 {
 	struct avmm_refusal *why = avmm_next_refusal();
-	struct nlattr *address = info->attrs[AVMM_ATTR_DEVICE_ADDRESS];
+	struct nlattr *address = info->attrs[AVMM_ATTR_DEVICE_ADDRESS], *file = info->attrs[AVMM_ATTR_DEVICE_FILE];
 	struct nlattr *raised = info->attrs[AVMM_ATTR_DEVICE_RAISED], *done = info->attrs[AVMM_ATTR_DEVICE_DONE];
+	struct avmm_vfio_files files;
 
-	if (!address || !raised || !done)
-		return avmm_answer(info, avmm_refuse(why, -EINVAL, "which device, and by which eventfds?"), why);
-	return avmm_answer(info, avmm_device_hold(nla_data(address), nla_get_u32(raised), nla_get_u32(done), why), why);
+	if (!address || !file || !raised || !done)
+		return avmm_answer(info, avmm_refuse(why, -EINVAL, "which device, and by which files?"), why);
+	files = (struct avmm_vfio_files){ nla_get_u32(file), nla_get_u32(raised), nla_get_u32(done) };
+	return avmm_answer(info, avmm_device_hold(nla_data(address), &files, why), why);
 }

@@ -28,6 +28,7 @@ static int tell(struct connection *connection, const struct vfio_device *device)
 	struct nl_msg *msg = new_request(connection, AVMM_CMD_DEVICE_HOLD);
 
 	if (msg && (nla_put_string(msg, AVMM_ATTR_DEVICE_ADDRESS, device->address) ||
+		    nla_put_u32(msg, AVMM_ATTR_DEVICE_FILE, (u32)device->device) ||
 		    nla_put_u32(msg, AVMM_ATTR_DEVICE_RAISED, (u32)device->raised) ||
 		    nla_put_u32(msg, AVMM_ATTR_DEVICE_DONE, (u32)device->done))) {
 		nlmsg_free(msg);

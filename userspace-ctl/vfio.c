@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <linux/vfio.h>
 #include <sys/eventfd.h>
@@ -22,6 +23,7 @@
 #include "vfio.h"
 
 #define CONTAINER	"/dev/vfio/vfio"
+#define BUSY_TRIES	40		/* of 50 ms: avmm.ko lets a device go soon after the process that held it */
 #define FOUR_GIB	(4ull << 30)
 
 void vfio_begin(struct vfio *vfio)
@@ -80,6 +82,7 @@ static int join(const struct vfio *vfio, const struct vfio_device *device)
 
 static int open_group(const struct vfio *vfio, struct vfio_device *device)
 {
+	static const struct timespec pause = { .tv_nsec = 50000000 };
 	char path[32];
 	u32 i;
 	int ret = read_group(device);
@@ -92,7 +95,12 @@ static int open_group(const struct vfio *vfio, struct vfio_device *device)
 			return EXIT_DONE;
 		}
 	snprintf(path, sizeof(path), "/dev/vfio/%u", device->group_number);
-	device->group = open(path, O_RDWR | O_CLOEXEC);
+	for (i = 0; i < BUSY_TRIES; i++) {
+		device->group = open(path, O_RDWR | O_CLOEXEC);
+		if (device->group >= 0 || errno != EBUSY)
+			break;
+		nanosleep(&pause, NULL);
+	}
 	if (device->group < 0)
 		return fail("%s: %s: %s", device->address, path,
 			    errno == EBUSY ? "another process has opened its IOMMU group" : strerror(errno));

@@ -56,9 +56,10 @@ enum avmm_genl_cmd {
 	AVMM_CMD_GET_DEVICES,		/* dump: a message per assigned device: DEVICE_* */
 	AVMM_CMD_DEVICE_ASSIGN,		/* DEVICE_ADDRESS; optional: DEVICE_DMA, DEVICE_ROM */
 	AVMM_CMD_DEVICE_RELEASE,	/* DEVICE_ADDRESS: its former driver gets it back */
-	AVMM_CMD_DEVICE_HOLD,		/* DEVICE_ADDRESS, DEVICE_RAISED, DEVICE_DONE: this process holds a device with DMA 3 by
-					   vfio, as long as it has the former file open: when it has not any more, a partition
-					   that runs with the device is stopped. Needs CAP_NET_ADMIN, and before START */
+	AVMM_CMD_DEVICE_HOLD,		/* DEVICE_ADDRESS, DEVICE_FILE, DEVICE_RAISED, DEVICE_DONE: this process holds a device
+					   with DMA 3 by vfio, as long as it has RAISED open: when it has not any more, a
+					   partition that runs with the device is stopped, and then FILE is let go, too. Needs
+					   CAP_NET_ADMIN, and before START */
 	__AVMM_CMD_MAX,
 };
 #define AVMM_CMD_MAX (__AVMM_CMD_MAX - 1)
@@ -153,6 +154,7 @@ enum avmm_genl_attr {
 					   none */
 	AVMM_ATTR_DEVICE_MESSAGES,	/* u32: how many the device may send instead of raising its line, 0: none */
 	AVMM_ATTR_DEVICE_MODE,		/* u32: enum avmm_device_mode, in which it is now */
+	AVMM_ATTR_DEVICE_FILE,		/* u32: vfio's file of the device, open in the sender */
 	AVMM_ATTR_DEVICE_RAISED,	/* u32: an eventfd of the sender: the device has interrupted */
 	AVMM_ATTR_DEVICE_DONE,		/* u32: likewise: the guest has finished the interrupt */
 	__AVMM_ATTR_MAX,

@@ -19,7 +19,7 @@ BOARD = ('-device', 'pcie-root-port,id=a,chassis=1', '-device', 'edu,bus=a',
 LOAD = ('for m in /modules/more/*; do case $m in *pci-stub*) o=ids=1234:11e8;; *) o=;; esac; insmod $m $o || exit 1; done')
 PAGE = 0x777000
 OUTSIDE = 0x3000000
-REFUSED = ['is assigned already', 'there is a user partition', 'no process holds it by vfio', 'its eventfds cannot be used',
+REFUSED = ['is assigned already', 'there is a user partition', 'no process holds it by vfio', 'its files cannot be used',
            'vfio does not have all memory']
 DONE = [*REFUSED, 'pinned', 'not started', 'flags', 'a user partition runs with it', 'no master', 'told', 'map', 'master off',
         'outside', 'quiet', 'interrupts', 'halted', 'pinned again', 'no master again', 'map again',
@@ -89,14 +89,14 @@ class Iommu:
         assert found and {(device, int(at, 16) & ~0xfff) for device, at in found} == {(EDU[5:], OUTSIDE)}
 
     def test_its_process_is_killed(self, pc):
-        """The module notices, and ends the partition; bus mastering is off, and writes reach no page that the device had."""
+        """The module notices, and ends the partition before vfio lets go. Then bus mastering is off, and DMA has no effect."""
         pc.run(f'vfio_edu take {EDU}')
         pc.run(f'vfio_edu hold {EDU} >/tmp/out 2>&1 & echo $! >/tmp/pid; '
                'for i in $(seq 600); do grep -q held /tmp/out && break; sleep 0.05; done; cat /tmp/out; '
                'grep -q "ok map" /tmp/out')
         assert 'pinned=8192' in pc.out('cat /proc/avmm_vfio')
         pc.run(f'vfio_edu fill {PAGE} 7; kill -9 $(cat /tmp/pid); for i in $(seq 200); do '
-               'grep -q "gone=1 .* pinned=0 " /proc/avmm_vfio && exit; sleep 0.05; done; cat /proc/avmm_vfio; exit 1')
+               'grep -q "gone=1 last=8192 .* pinned=0 " /proc/avmm_vfio && exit; sleep 0.05; done; cat /proc/avmm_vfio; exit 1')
         command = pc.out(f'dd if=/sys/bus/pci/devices/{EDU}/config bs=1 skip=4 count=1 2>/dev/null | hexdump -e \'"%d"\'')
         assert not int(command) & 4
         before = faults(pc)

@@ -6,13 +6,14 @@
  *
  *	assign ADDRESS, release ADDRESS		while there is no partition
  *	ram MIB, give				there is one, with so much RAM; it is gone
- *	hold ADDRESS RAISED DONE		by eventfds of the writer
+ *	hold ADDRESS DEVICE RAISED DONE		by files of the writer
  *	attach, go, halt			its start in two steps, its end
  *	ack					the guest has finished an interrupt of the first device
  *	master 0, master 1			the guest wants it to master the bus, or not to
  *
- * What is read: raised= interrupts, gone= ends because a process had ended, pages= of RAM, pinned= of these,
- * flags= of the device as the monitor gets it, master= as the monitor was told; and why the last command was refused.
+ * What is read: raised= interrupts, gone= ends because a process had ended, last= pages that vfio had mapped at this
+ * moment, pages= of RAM, pinned= of these, flags= of the device as the monitor gets it, master= as the monitor was told; and
+ * why the last command was refused.
  */
 #include <linux/io.h>
 #include <linux/mm.h>
@@ -21,11 +22,12 @@
 #include "module/module.h"
 #include "module/device.h"
 #include "module/partition.h"
+#include "module/vfio.h"
 #include "test_file.h"
 
 static struct avmm_partition_page partition;
 static struct avmm_refusal refusal;
-static unsigned long ram_size;
+static unsigned long ram_size, last;
 static atomic_t raised, gone, master;
 static u32 flags;
 
@@ -75,8 +77,19 @@ const struct avmm_partition_page *avmm_shared_partition(void)
 	return &partition;
 }
 
+static unsigned long pinned_pages(void)
+{
+	unsigned long n = 0;
+	u64 at;
+
+	for (at = 0; at < ram_size; at += PAGE_SIZE)
+		n += folio_maybe_dma_pinned(virt_to_folio(avmm_ram_at(at)));
+	return n;
+}
+
 int avmm_partition_destroy(struct avmm_refusal *why)
 {
+	last = pinned_pages();
 	avmm_device_halt();
 	avmm_device_rest();
 	atomic_inc(&gone);
@@ -146,14 +159,14 @@ static void message(void)
 static int run_device(const char *command)
 {
 	char address[16];
-	int a, b;
+	struct avmm_vfio_files files;
 
 	if (sscanf(command, "assign %15s", address) == 1)
 		return avmm_device_assign(address, AVMM_DMA_IOMMU, false, &refusal);
 	if (sscanf(command, "release %15s", address) == 1)
 		return avmm_device_release(address, &refusal);
-	if (sscanf(command, "hold %15s %d %d", address, &a, &b) == 3)
-		return avmm_device_hold(address, a, b, &refusal);
+	if (sscanf(command, "hold %15s %d %d %d", address, &files.device, &files.raised, &files.done) == 4)
+		return avmm_device_hold(address, &files, &refusal);
 	return -EINVAL;
 }
 
@@ -185,20 +198,10 @@ static int run(char *command)
 	return 0;
 }
 
-static unsigned long pinned_pages(void)
-{
-	unsigned long n = 0;
-	u64 at;
-
-	for (at = 0; at < ram_size; at += PAGE_SIZE)
-		n += folio_maybe_dma_pinned(virt_to_folio(avmm_ram_at(at)));
-	return n;
-}
-
 static int show(struct seq_file *m, void *unused)
 {
-	seq_printf(m, "raised=%d gone=%d pages=%lu pinned=%lu flags=%u master=%d\n%s\n", atomic_read(&raised),
-		   atomic_read(&gone), ram_size >> PAGE_SHIFT, pinned_pages(), flags, atomic_read(&master), refusal.text);
+	seq_printf(m, "raised=%d gone=%d last=%lu pages=%lu pinned=%lu flags=%u master=%d\n%s\n", atomic_read(&raised),
+		   atomic_read(&gone), last, ram_size >> PAGE_SHIFT, pinned_pages(), flags, atomic_read(&master), refusal.text);
 	return 0;
 }
 

@@ -304,8 +304,8 @@ static void begin(struct run *run)
 		exit(1);
 	run->edu = edu_of(device);
 	refused("no process holds it by vfio", "attach");
-	refused("its eventfds cannot be used", "hold %s 0 %d", run->address, device->done);
-	tell("hold %s %d %d", run->address, device->raised, device->done);
+	refused("its files cannot be used", "hold %s %d 0 %d", run->address, device->device, device->done);
+	tell("hold %s %d %d %d", run->address, device->device, device->raised, device->done);
 	refused("vfio does not have all memory", "attach");
 	if (vfio_map(&run->vfio, RAM))
 		exit(1);
@@ -315,7 +315,8 @@ static void begin(struct run *run)
 	put(&run->edu, EDU_ACK, 1);
 	start();
 	report("flags", ask("flags") == (AVMM_DEVICE_PRESET | AVMM_DEVICE_MASTER | AVMM_DEVICE_IOMMU), "%lx", ask("flags"));
-	refused("a user partition runs with it", "hold %s %d %d", run->address, device->raised, device->done);
+	refused("a user partition runs with it", "hold %s %d %d %d", run->address, device->device, device->raised,
+		device->done);
 }
 
 /* Returns whether what lies at one address of user RAM is found at another one by way of the device. */

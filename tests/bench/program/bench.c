@@ -21,6 +21,7 @@
  *	-w SECONDS	no rows: computes, and says for each second how much of the CPU it got, and the longest time without:
  *			"second GOT permille LONGEST us without"
  *	-k "FILE ARGS"	no rows: loads a module once. (busybox's insmod tries twice when it fails, as the benchmark's does)
+ *	-b COMMAND	no rows: runs it by a shell, and says what the CPU was not idle meanwhile: "busy TICKS of TICKS"
  *	-l		the rows' names
  *
  * The busy part of an operation that waits is what the CPU was not idle. An idle CPU cannot be read off exactly, so a
@@ -54,7 +55,7 @@
 
 static const struct operation *const tables[] = { cpu_operations, os_operations, disk_operations };
 
-static const char *only, *module;
+static const char *only, *module, *command;
 static u64 singles, repeat, seconds;
 static bool repeats, list, calibrate, nothing;
 static double samples[MAX_SAMPLES];
@@ -184,6 +185,38 @@ _Noreturn static void spin(void)
 	}
 }
 
+/* Takes the place of the idle task, until it is stopped. */
+static pid_t start_spinner(void)
+{
+	pid_t spinner = fork();
+
+	if (!spinner)
+		spin();
+	if (spinner < 0)
+		lab_fail("fork: %s", strerror(errno));
+	usleep(20000);				/* until it knows its own loop */
+	return spinner;
+}
+
+static void stop_spinner(pid_t spinner)
+{
+	kill(spinner, SIGKILL);
+	waitpid(spinner, NULL, 0);
+}
+
+_Noreturn static void run_command(void)
+{
+	pid_t spinner = start_spinner();
+	u64 idle = *idle_ticks, ticks = lab_rdtsc();
+	int status = system(command);
+
+	ticks = lab_rdtsc() - ticks;
+	idle = *idle_ticks - idle;
+	stop_spinner(spinner);
+	printf("busy %llu of %llu\n", (unsigned long long)(ticks - idle), (unsigned long long)ticks);
+	exit(status ? 1 : 0);
+}
+
 static bool wanted(const char *name)
 {
 	size_t length = strlen(name);
@@ -204,22 +237,16 @@ static void row(const struct operation *o)
 	if (list || !wanted(o->name) || (o->prepare && !o->prepare()))
 		return;
 	/* Those who count exits want the machine's own idle. */
-	if (o->idles && !repeats) {
-		spinner = fork();
-		if (!spinner)
-			spin();
-		usleep(20000);			/* until it knows its own loop */
-	}
+	if (o->idles && !repeats)
+		spinner = start_spinner();
 	if (repeats)
 		repeat_operations(o);
 	else if (singles)
 		count_singles(o);
 	else
 		measure(o);
-	if (spinner) {
-		kill(spinner, SIGKILL);
-		waitpid(spinner, NULL, 0);
-	}
+	if (spinner)
+		stop_spinner(spinner);
 	if (o->finish)
 		o->finish();
 }
@@ -315,6 +342,9 @@ static void option(int letter, const char *value)
 	case 'k':
 		module = value;
 		break;
+	case 'b':
+		command = value;
+		break;
 	case 'd':
 		bench_disk = value;
 		break;
@@ -346,9 +376,9 @@ int main(int argc, char **argv)
 		return 0;
 	if (getpid() == 1)
 		return first_process(argv);
-	lab_start(argc, argv, "m:o:s:r:ncld:k:w:", option,
+	lab_start(argc, argv, "m:o:s:r:ncld:k:w:b:", option,
 		  "[-o ROW,ROW] [-r COUNT | -n | -s SAMPLES] [-c] [-m MIB-FOR-FIRST-USE] [-d DISK-TO-WRITE-TO]"
-		  " [-k MODULE] [-w SECONDS] [-l]");
+		  " [-k MODULE] [-w SECONDS] [-b COMMAND] [-l]");
 	if (seconds)
 		compute(seconds);
 	if (module)
@@ -362,6 +392,8 @@ int main(int argc, char **argv)
 	idle_ticks = lab_shared(sizeof(*idle_ticks));
 	if (calibrate)
 		calibrate_counter();
+	if (command)
+		run_command();
 	for (i = 0; i < sizeof(tables) / sizeof(*tables); i++)
 		for (o = tables[i]; o->name; o++)
 			row(o);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The screen and the keyboard of an emulated machine, by the emulator's VNC server (RFB 3.3, RFC 6143).
+"""The screen, the keyboard and the mouse of an emulated machine, by the emulator's VNC server (RFB 3.3, RFC 6143).
 
 A pixel is one byte: red in bits 0 to 2, green in 3 to 5, blue in 6 and 7. Above the machine's screen the emulator has a bar
 with buttons, below it one that tells its speed each second. Its window stays as large as it is at first, so modes have
@@ -15,7 +15,7 @@ import threading
 import time
 from pathlib import Path
 
-BOARD = ('display_library: rfb, options="timeout=0"',)      # for a shape's boot_extra
+BOARD = ('display_library: rfb, options="timeout=0"', 'mouse: type=ps2, enabled=1')       # for a shape's boot_extra
 BAR, STATUS = 32, 18
 RAW = 0
 QUIET = 8               # half seconds without a change
@@ -165,9 +165,17 @@ class Screen:
         """Slowly: the emulated keyboard holds few keys. No capital letters."""
         for character in text:
             self.key(character)
-            end = time.monotonic() + 0.1
-            while time.monotonic() < end:
-                self.machine.emulator.read(0.05)
+            self._pause()
+
+    def _pause(self):
+        end = time.monotonic() + 0.1
+        while time.monotonic() < end:
+            self.machine.emulator.read(0.05)
+
+    def point(self, x, y, buttons=0):
+        """The pointer is there, in pixels of the machine's screen, with BUTTONS down: 1 is the left one."""
+        self.socket.sendall(struct.pack('>BBHH', 5, buttons, x, BAR + y))
+        self._pause()
 
     def close(self):
         self.socket.close()

@@ -22,7 +22,8 @@ MODULES = ['drivers/acpi/button.ko', 'drivers/input/evdev.ko',     # the power b
            'drivers/net/ethernet/8390/8390.ko', 'drivers/net/ethernet/8390/ne2k-pci.ko']
 DISK_MODULES = ['ata_piix', 'sd_mod', 'sr_mod']                     # with all that they need, by disk_drivers()
 CARD_MODULES = {'net': ['e1000'],                                   # likewise, by card_drivers()
-                'usb': ['uhci-hcd', 'usb-storage']}
+                'usb': ['uhci-hcd', 'usb-storage'],
+                'desk': ['psmouse']}
 INI, IN, OUT, PID = '/root/user.ini', '/tmp/user.in', '/tmp/user.out', '/tmp/user.pid'
 CMDLINE = 'console=ttyS0,115200 quiet panic=-1 rdinit=/init'
 BOOT_SECONDS = 400

@@ -14,7 +14,7 @@ start=$SECONDS
 
 packages="build-essential bc pkg-config kmod cpio xz-utils zstd patch
 	bochsbios vgabios isolinux syslinux-common xorriso
-	busybox-static kexec-tools
+	busybox-static kexec-tools pciutils
 	libcmocka-dev libnl-3-dev libnl-genl-3-dev libzydis-dev libinih-dev libjson-c-dev
 	libnbd-dev nbdkit nbd-server cryptsetup-bin
 	debhelper dh-dkms dkms lintian dnsmasq-base nginx-light ipxe ipxe-qemu seabios ovmf

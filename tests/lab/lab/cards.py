@@ -84,6 +84,24 @@ def devices(m):
     return {d['address']: d for d in json.loads(m.out('avmmctl device list --json'))['devices']}
 
 
+LSPCI = '/usr/bin/lspci'
+LISTER = ((LSPCI, LSPCI),)      # for a machine's payload; a guest with drivers = 'pci' has it
+
+
+def lspci(shell, card=None):
+    """{address: (vendor:device, driver or None)} of all devices or of CARD, by lspci."""
+    found = {}
+    for line in shell.out(f'lspci -Dnk{f" -s {card}" if card else ""}').splitlines():
+        device = re.match(r'([0-9a-f:.]+) [0-9a-f]{4}: ([0-9a-f]{4}:[0-9a-f]{4})', line)
+        driver = re.match(r'\s+Kernel driver in use: (\S+)', line)
+        if device:
+            found[device.group(1)] = (device.group(2), None)
+        elif driver:
+            last = list(found)[-1]
+            found[last] = (found[last][0], driver.group(1))
+    return found
+
+
 def option_rom(source, ids):
     """The file of an expansion ROM for a card of IDS, from SOURCE, which may be for several: made once per content."""
     out = paths.IMAGES / f'rom-{ids.replace(":", "-")}-{paths.key(paths.content(source))}'

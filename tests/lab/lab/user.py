@@ -24,6 +24,7 @@ DISK_MODULES = ['ata_piix', 'sd_mod', 'sr_mod']                     # with all t
 CARD_MODULES = {'net': ['e1000'],                                   # likewise, by card_drivers()
                 'usb': ['uhci-hcd', 'usb-storage'],
                 'desk': ['psmouse']}
+TOOLS = {'pci': [Path('/usr/bin/lspci')]}                             # programs of the distribution, likewise
 INI, IN, OUT, PID = '/root/user.ini', '/tmp/user.in', '/tmp/user.out', '/tmp/user.pid'
 CMDLINE = 'console=ttyS0,115200 quiet panic=-1 rdinit=/init'
 BOOT_SECONDS = 400
@@ -72,15 +73,17 @@ def _fill(series, root, drivers):
             (root / 'modules' / folder / f'{n:02}-{Path(name).name}').write_bytes(module_bytes(series, name))
     for program in _programs():
         shutil.copy(program, root / 'usr/local/bin' / program.name)
+    for program in TOOLS.get(drivers, ()):
+        payload.program(program, root, str(program))
 
 
 def initramfs(series, drivers=None):
     """
-    What a user partition's kernel of SERIES boots into; built once per content. DRIVERS: 'disk', or one of CARD_MODULES for
-    direct-access devices, too.
+    What a user partition's kernel of SERIES boots into; built once per content. DRIVERS: 'disk', or one of CARD_MODULES or
+    TOOLS for direct-access devices, too.
     """
     parts = [MODULES, _folders(drivers), (GUEST / 'init').read_text(), paths.kernel_version(series)]
-    final = paths.IMAGES / f'user-{series}-{paths.key(*parts, *map(paths.content, _programs()))}'
+    final = paths.IMAGES / f'user-{series}-{paths.key(*parts, *map(paths.content, _programs() + TOOLS.get(drivers, [])))}'
     if not final.exists():
         paths.IMAGES.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(dir=paths.IMAGES))

@@ -81,7 +81,7 @@ class Iommu:
         pc.run(f'vfio_edu take {EDU}')
         assert driver(pc, EDU) == 'vfio-pci'
         assert faults(pc) == []
-        said = pc.run(f'vfio_edu run {EDU}', timeout=120, check=False).output
+        said = pc.run(f'vfio_edu run {EDU}', timeout=300, check=False).output
         print(said)
         assert re.findall(r'^ok ([\w ]+):', said, re.M) == DONE and 'FAIL' not in said, said
         assert driver(pc, EDU) == 'pci-stub'

@@ -68,6 +68,18 @@ static const struct rule pm_rules[] = {
 	{ 4, 2, SHADOW, 0x0008, 0x0003 },
 };
 
+/*
+ * Vendors' registers that a driver cannot do without, read-only. Renesas's xHCI: does the card have its firmware, or a ROM to
+ * get it from? If not, the guest has no way to bring it: that is the service's.
+ */
+static const struct vendor_rule {
+	u16 vendor, device;
+	struct rule rule;
+} vendor_rules[] = {
+	{ 0x1912, 0x0014, { 0xf4, 4, PASS, ~0u, 0 } },		/* uPD720201 */
+	{ 0x1912, 0x0015, { 0xf4, 4, PASS, ~0u, 0 } },		/* uPD720202 */
+};
+
 static void add(struct direct *d, unsigned int offset, unsigned int size, u32 reset, u32 writable, u32 clear)
 {
 	if (d->model.nregisters == DIRECT_REGISTERS)
@@ -264,6 +276,22 @@ static void add_caps(struct direct *d, const u8 *shown, unsigned int n)
 	}
 }
 
+/* Behind all capabilities; a card that has one there gets no such register. */
+static void add_vendor(struct direct *d, const u8 *shown, unsigned int n)
+{
+	const struct vendor_rule *v;
+	unsigned int end = 0, i;
+
+	for (i = 0; i < n; i++) {
+		unsigned int cap = shown[i] + cap_size(d, shown[i], (u8)real(d, shown[i], 1));
+
+		end = cap > end ? cap : end;
+	}
+	for (v = vendor_rules; v < vendor_rules + VDEV_ARRAY_SIZE(vendor_rules); v++)
+		if (v->vendor == real(d, 0, 2) && v->device == real(d, 2, 2) && v->rule.offset >= end)
+			apply(d, &v->rule, 1, 0, 0);
+}
+
 static bool power_of_two(u64 n)
 {
 	return n && !(n & (n - 1));
@@ -329,6 +357,7 @@ bool direct_init(struct direct *d, const struct avmm_device *device)
 	if (d->rom.size)
 		add_rom(d);
 	add_caps(d, shown, n);
+	add_vendor(d, shown, n);
 	d->model.registers = d->reg;
 	return true;
 }

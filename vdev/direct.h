@@ -10,6 +10,7 @@
  *	hidden	what no row names: zero, read-only
  *
  * direct_init() turns the table and a snapshot of the device into a struct pci_model, and pci.c does the rest.
+ * Registers of the vendor's own are hidden but for a few by name.
  * Capabilities that no row knows vanish from the list, and so do those that need what the module does not offer.
  */
 #ifndef AVMM_DIRECT_H

@@ -200,6 +200,30 @@ static void a_list_that_never_ends(void **state)
 	assert_int_equal(get(0x58, 2), 0);
 }
 
+/* A card of Renesas's has its firmware, which the guest cannot bring; the guest sees that and changes nothing there. */
+static void firmware_is_told_of(void **state)
+{
+	struct avmm_device device = everything();
+
+	(void)state;
+	config_put(&device, 0xf4, 4, 0x80100012);
+	start(&device);
+	assert_int_equal(get(0xf4, 4), 0);		/* another vendor's means something else */
+	config_put(&device, 0x00, 4, 0x00151912);
+	start(&device);
+	assert_int_equal(get(0xf4, 4), 0x80100012);
+	set(0xf4, 4, 0xffffffff);
+	assert_int_equal(get(0xf4, 4), 0x80100012);
+	device = with_msix(4);
+	config_put(&device, 0x00, 4, 0x00151912);
+	config_put(&device, 0x51, 1, 0xec);		/* MSI-X, on it */
+	config_put(&device, 0xec, 4, 0x00030011);
+	config_put(&device, 0xf4, 4, 0x800);
+	start(&device);
+	assert_int_equal(get(0xec, 1), 0x11);
+	assert_int_equal(get(0xf4, 4), 0x800);		/* where its pending bits are */
+}
+
 static void power_states_are_remembered(void **state)
 {
 	struct avmm_device device = everything();
@@ -518,6 +542,7 @@ int main(void)
 		cmocka_unit_test(status_tells_of_capabilities_that_are_shown),
 		cmocka_unit_test(known_capabilities_are_linked),
 		cmocka_unit_test(a_list_that_never_ends),
+		cmocka_unit_test(firmware_is_told_of),
 		cmocka_unit_test(power_states_are_remembered),
 		cmocka_unit_test(a_message_is_the_guests),
 		cmocka_unit_test(a_table_of_messages),

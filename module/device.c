@@ -19,10 +19,8 @@
  * the interrupt handler touches. Lock order: partition.c's lock, then `lock`, then device locks; `irq_lock` last.
  */
 #include <linux/interrupt.h>
-#include <linux/gfp.h>
 #include <linux/io.h>
 #include <linux/irq.h>
-#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/pci.h>
@@ -30,10 +28,10 @@
 #include <linux/smp.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
-#include <asm/cacheflush.h>
 #include <avmm/hypercall.h>
 #include "module.h"
 #include "device.h"
+#include "device-pci.h"
 #include "override.h"
 #include "partition.h"
 #include "vfio.h"
@@ -57,8 +55,7 @@ struct direct {
 	u32 seen;			/* acknowledgements, at the last look */
 	u32 has;			/* AVMM_WANTS_*, as they are set now; what the monitor was told */
 	bool shows_rom;
-	void *rom;			/* the copy that the monitor has, of rom_size bytes; NULL: there is none */
-	u32 rom_size;
+	struct avmm_rom rom;		/* the copy that the monitor has */
 	call_single_data_t relay;
 	call_single_data_t mastered;
 	struct avmm_vfio *vfio;		/* with AVMM_DMA_IOMMU, once a process holds it; changed while not live */
@@ -264,84 +261,12 @@ static void give_irq(struct direct *d)
 	d->irq = 0;
 }
 
-/* What may be assigned */
-
-static bool on_page_of(struct pci_dev *other, phys_addr_t page)
-{
-	unsigned int i;
-
-	for (i = 0; i < PCI_NUM_RESOURCES; i++)
-		if (pci_resource_flags(other, i) & IORESOURCE_MEM && pci_resource_len(other, i) &&
-		    pci_resource_start(other, i) < page + PAGE_SIZE && pci_resource_end(other, i) >= page)
-			return true;
-	return false;
-}
-
-/* A page is the least that can be given; what else lies on it would be given, too. */
-static int check_page(struct pci_dev *pdev, unsigned int bar, struct avmm_refusal *why)
-{
-	phys_addr_t start = pci_resource_start(pdev, bar);
-	struct pci_dev *other = NULL;
-
-	if (start % PAGE_SIZE)
-		return avmm_refuse(why, -EBUSY, "%s: BAR %u does not begin at a page", pci_name(pdev), bar);
-	if (pci_resource_len(pdev, bar) >= PAGE_SIZE)
-		return 0;
-	for_each_pci_dev(other) {
-		if (other == pdev || !on_page_of(other, start))
-			continue;
-		avmm_refuse(why, -EBUSY, "%s: BAR %u is on the same page as one of %s", pci_name(pdev), bar,
-			    pci_name(other));
-		pci_dev_put(other);
-		return -EBUSY;
-	}
-	return 0;
-}
-
-static int check_bars(struct pci_dev *pdev, struct avmm_refusal *why)
-{
-	unsigned int i;
-	int err = 0;
-
-	for (i = 0; !err && i < AVMM_DEVICE_BARS; i++) {
-		unsigned long flags = pci_resource_flags(pdev, i);
-
-		if (!pci_resource_len(pdev, i))
-			continue;
-		if (!pci_resource_start(pdev, i) || flags & IORESOURCE_UNSET)
-			err = avmm_refuse(why, -EBUSY, "%s: BAR %u has no address", pci_name(pdev), i);
-		else if (flags & IORESOURCE_MEM)
-			err = check_page(pdev, i, why);
-	}
-	return err;
-}
-
-/* Does the bit for bus mastering stay set? What cannot be a master cannot do DMA. */
-static bool can_master(struct pci_dev *pdev)
-{
-	u16 old, now;
-
-	pci_read_config_word(pdev, PCI_COMMAND, &old);
-	if (old & PCI_COMMAND_MASTER)
-		return true;
-	pci_write_config_word(pdev, PCI_COMMAND, old | PCI_COMMAND_MASTER);
-	pci_read_config_word(pdev, PCI_COMMAND, &now);
-	pci_write_config_word(pdev, PCI_COMMAND, old);
-	return now & PCI_COMMAND_MASTER;
-}
-
-static int check_kind(struct pci_dev *pdev, struct avmm_refusal *why)
-{
-	if (pdev->hdr_type != PCI_HEADER_TYPE_NORMAL || pdev->class >> 16 == PCI_BASE_CLASS_BRIDGE)
-		return avmm_refuse(why, -EINVAL, "%s is a part of the machine's board, not a device to assign",
-				   pci_name(pdev));
-	return 0;
-}
+/* What may be assigned: see device-pci.c, too */
 
 /* The stub has just got the device, which no driver uses. */
 static int check_dma(struct direct *d, struct avmm_refusal *why)
 {
-	d->can_master = can_master(d->pdev);
+	d->can_master = avmm_pci_can_master(d->pdev);
 	if (may_master(d) && !avmm_device_can_reset(d->pdev))
 		return avmm_refuse(why, -EOPNOTSUPP, "%s cannot be reset: its next user would have its DMA of before",
 				   pci_name(d->pdev));
@@ -400,7 +325,7 @@ static void take_messages(struct direct *d)
 static int take(struct direct *d, struct avmm_refusal *why)
 {
 	struct pci_dev *pdev = d->pdev;
-	int err = check_bars(pdev, why) ?: check_dma(d, why);
+	int err = avmm_pci_check_bars(pdev, why) ?: check_dma(d, why);
 
 	if (err)
 		return err;
@@ -570,7 +495,7 @@ static int adopt(struct direct *d, struct avmm_refusal *why)
 	if (!has_vfio(d))
 		return avmm_refuse(why, -EINVAL, "%s: its driver is not " VFIO_NAME, pci_name(d->pdev));
 	d->can_master = true;
-	return check_bars(d->pdev, why);
+	return avmm_pci_check_bars(d->pdev, why);
 }
 
 /* It is not live. Who looks has interrupts off. */
@@ -678,7 +603,7 @@ static int assign(struct pci_dev *pdev, u32 dma, bool rom, struct avmm_refusal *
 		return avmm_refuse(why, -EBUSY, "there is a user partition: devices are assigned before it is created");
 	if (!d)
 		return avmm_refuse(why, -ENOSPC, "%u devices are assigned, more cannot be", AVMM_MAX_DEVICES);
-	err = check_kind(pdev, why);
+	err = avmm_pci_check_kind(pdev, why);
 	if (err)
 		return err;
 	*d = (struct direct){ .number = d - devices, .dma = dma, .guest_devfn = place(pdev), .shows_rom = rom };
@@ -760,7 +685,7 @@ bool avmm_device_info(unsigned int number, struct avmm_device_info *info)
 		info->irq = d->irq;
 		info->guest_devfn = d->guest_devfn;
 		info->dma = d->dma;
-		info->rom = d->rom_size;
+		info->rom = d->rom.size;
 		info->live = READ_ONCE(d->live);
 		info->messages = avmm_messages_count(number, &info->msix);
 		if (info->live)
@@ -772,95 +697,21 @@ bool avmm_device_info(unsigned int number, struct avmm_device_info *info)
 
 /* For the partition */
 
-static void describe_bars(struct pci_dev *pdev, struct avmm_device *page)
-{
-	unsigned int i;
-
-	for (i = 0; i < AVMM_DEVICE_BARS; i++) {
-		unsigned long flags = pci_resource_flags(pdev, i);
-
-		if (!pci_resource_len(pdev, i))
-			continue;
-		page->bar[i] = (struct avmm_device_bar){
-			.base = pci_resource_start(pdev, i),
-			.size = pci_resource_len(pdev, i),
-			.flags = (flags & IORESOURCE_IO ? AVMM_BAR_IO : 0) |
-				 (flags & IORESOURCE_MEM_64 ? AVMM_BAR_64 : 0) |
-				 (flags & IORESOURCE_PREFETCH ? AVMM_BAR_PREFETCH : 0),
-		};
-	}
-}
-
-static void drop_rom(struct direct *d)
-{
-	if (d->rom)
-		free_pages_exact(d->rom, d->rom_size);
-	d->rom = NULL;
-	d->rom_size = 0;
-}
-
-/* In memory as well as in caches: the guest may map it uncached. */
-static int take_rom(struct direct *d, const void __iomem *rom, size_t size)
-{
-	u32 whole = roundup_pow_of_two(max_t(size_t, size, PAGE_SIZE));
-
-	d->rom = alloc_pages_exact(whole, GFP_KERNEL);
-	if (!d->rom)
-		return -ENOMEM;
-	d->rom_size = whole;
-	memset(d->rom, 0xff, whole);
-	memcpy_fromio(d->rom, rom, size);
-	clflush_cache_range(d->rom, whole);
-	return 0;
-}
-
-/*
- * The images of its expansion ROM, as far as Linux finds any. A copy, since the ROM itself may share its address decoder
- * with BARs, and need not be on a page boundary.
- */
-static int copy_rom(struct direct *d)
-{
-	void __iomem *rom;
-	size_t size;
-	int err = 0;
-
-	drop_rom(d);
-	if (!d->shows_rom || !pci_resource_len(d->pdev, PCI_ROM_RESOURCE))
-		return 0;
-	rom = pci_map_rom(d->pdev, &size);
-	if (!rom)
-		return 0;
-	if (size <= AVMM_DEVICE_ROM_MAX)
-		err = take_rom(d, rom, size);
-	else
-		pr_avmm(KERN_INFO, "%s: its expansion ROM stays hidden: %zu KiB are more than %llu\n", pci_name(d->pdev),
-			size >> 10, AVMM_DEVICE_ROM_MAX >> 10);
-	pci_unmap_rom(d->pdev, rom);
-	return err;
-}
-
 static void describe(struct direct *d, struct avmm_device *page)
 {
 	bool msix;
-	u32 value;
-	int i;
 
 	memset(page, 0, sizeof(*page));
 	page->number = d->number;
 	page->address = d->pdev->bus->number << 8 | d->pdev->devfn;
 	page->guest_devfn = d->guest_devfn;
 	page->flags = AVMM_DEVICE_PRESET | (may_master(d) ? AVMM_DEVICE_MASTER : 0) | (by_vfio(d) ? AVMM_DEVICE_IOMMU : 0);
-	page->rom = d->rom ? virt_to_phys(d->rom) : 0;
-	page->rom_size = d->rom_size;
+	page->rom = d->rom.copy ? virt_to_phys(d->rom.copy) : 0;
+	page->rom_size = d->rom.size;
 	page->messages = avmm_messages_count(d->number, &msix);
 	if (page->messages)
 		page->flags |= msix ? AVMM_DEVICE_MSIX : AVMM_DEVICE_MSI;
-	describe_bars(d->pdev, page);
-	for (i = 0; i < AVMM_DEVICE_CONFIG; i += sizeof(value)) {
-		pci_read_config_dword(d->pdev, i, &value);
-		memcpy(&page->config[i], &value, sizeof(value));
-	}
-	page->config[PCI_HEADER_TYPE] &= 0x7f;	/* its other functions stay here */
+	avmm_pci_describe(d->pdev, page);
 }
 
 /*
@@ -899,11 +750,11 @@ int avmm_device_attach(void *page, struct avmm_refusal *why)
 		err = check_memory(d, why);
 		if (err)
 			break;
-		err = copy_rom(d);
-		if (err) {
-			avmm_refuse(why, err, "%s: no memory for a copy of its expansion ROM", pci_name(d->pdev));
+		avmm_rom_drop(&d->rom);
+		if (d->shows_rom)
+			err = avmm_rom_copy(&d->rom, d->pdev, why);
+		if (err)
 			break;
-		}
 		describe(d, page);
 		err = avmm_hypercall(AVMM_HC_PARTITION_DEVICE, virt_to_phys(page), 0, 0);
 		if (err)
@@ -985,7 +836,7 @@ void avmm_device_rest(void)
 	for (i = 0; i < AVMM_MAX_DEVICES; i++) {
 		struct direct *d = &devices[i];
 
-		drop_rom(d);
+		avmm_rom_drop(&d->rom);
 		if (!d->used)
 			continue;
 		d->used = false;

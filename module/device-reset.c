@@ -7,12 +7,14 @@
  * Called while Linux may reach the device's registers, with bus mastering off; may sleep.
  */
 #include <linux/delay.h>
+#include <linux/iopoll.h>
 #include <linux/pci.h>
 #include "module.h"
 #include "device.h"
 
 #define ANY		PCI_ANY_ID
 #define CLASS_UHCI	0x0c0300
+#define CLASS_XHCI	0x0c0330
 #define EVERYTHING	0xffffff
 
 /* Intel 8254x */
@@ -27,6 +29,18 @@
 #define UHCI_COMMAND	0x00
 #define UHCI_HCRESET	BIT(1)
 #define UHCI_INTERRUPTS	0x04
+
+/* xHCI 1.2, 5.4; operational registers, behind CAPLENGTH bytes of BAR 0 */
+#define XHCI_COMMAND	0x00
+#define XHCI_RUN	BIT(0)
+#define XHCI_HCRST	BIT(1)
+#define XHCI_INTE	BIT(2)
+#define XHCI_STATUS	0x04
+#define XHCI_HALTED	BIT(0)
+#define XHCI_EVENT	BIT(3)
+#define XHCI_NOT_READY	BIT(11)
+#define XHCI_HALT_US	16000
+#define XHCI_RESET_US	1000000
 
 static int reset_e1000(struct pci_dev *pdev)
 {
@@ -55,6 +69,31 @@ static int reset_uhci(struct pci_dev *pdev)
 	return 0;
 }
 
+/*
+ * Halted, by 5.4.1.1 within 16 ms, it may be reset; a controller that does not halt is reset all the same. Until it is ready
+ * again nothing but the status may be read. The event interrupt is taken back before, for a level that stays would be the
+ * next owner's.
+ */
+static int reset_xhci(struct pci_dev *pdev)
+{
+	void __iomem *registers = pci_iomap(pdev, 0, PAGE_SIZE), *operational;
+	u32 command, value;
+	int err;
+
+	if (!registers)
+		return -ENOMEM;
+	operational = registers + readb(registers);
+	command = readl(operational + XHCI_COMMAND) & ~(XHCI_RUN | XHCI_INTE);
+	writel(command, operational + XHCI_COMMAND);
+	readl_poll_timeout(operational + XHCI_STATUS, value, value & XHCI_HALTED, 100, XHCI_HALT_US);
+	writel(XHCI_EVENT, operational + XHCI_STATUS);
+	writel(command | XHCI_HCRST, operational + XHCI_COMMAND);
+	err = readl_poll_timeout(operational + XHCI_COMMAND, value, !(value & XHCI_HCRST), 100, XHCI_RESET_US) ?:
+	      readl_poll_timeout(operational + XHCI_STATUS, value, !(value & XHCI_NOT_READY), 100, XHCI_RESET_US);
+	pci_iounmap(pdev, registers);
+	return err;
+}
+
 static const struct way {
 	struct pci_device_id id;
 	unsigned int bar;
@@ -65,6 +104,7 @@ static const struct way {
 	{ { PCI_DEVICE(PCI_VENDOR_ID_INTEL, 0x100e) }, 0, IORESOURCE_MEM, E1000_SIZE, reset_e1000 },	/* 82540EM */
 	{ { PCI_DEVICE(PCI_VENDOR_ID_INTEL, 0x100f) }, 0, IORESOURCE_MEM, E1000_SIZE, reset_e1000 },	/* 82545EM */
 	{ { PCI_DEVICE_CLASS(CLASS_UHCI, EVERYTHING) }, 4, IORESOURCE_IO, UHCI_INTERRUPTS + 2, reset_uhci },
+	{ { PCI_DEVICE_CLASS(CLASS_XHCI, EVERYTHING) }, 0, IORESOURCE_MEM, PAGE_SIZE, reset_xhci },
 };
 
 static bool matches(const struct pci_device_id *id, const struct pci_dev *pdev)

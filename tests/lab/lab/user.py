@@ -22,11 +22,12 @@ MODULES = ['drivers/acpi/button.ko', 'drivers/input/evdev.ko',     # the power b
            'drivers/net/ethernet/8390/8390.ko', 'drivers/net/ethernet/8390/ne2k-pci.ko']
 DISK_MODULES = ['ata_piix', 'sd_mod', 'sr_mod']                     # with all that they need, by disk_drivers()
 CARD_MODULES = {'net': ['e1000'],                                   # likewise, by card_drivers()
-                'usb': ['uhci-hcd', 'usb-storage'],
+                'usb': ['uhci-hcd', 'xhci-pci', 'xhci-pci-renesas', 'usb-storage'],     # the last xhci with 6.12 only
                 'desk': ['psmouse']}
 TOOLS = {'pci': [Path('/usr/bin/lspci')]}                             # programs of the distribution, likewise
 INI, IN, OUT, PID = '/root/user.ini', '/tmp/user.in', '/tmp/user.out', '/tmp/user.pid'
 CMDLINE = 'console=ttyS0,115200 quiet panic=-1 rdinit=/init'
+SERVICE_CARDS = '/root/cards'
 BOOT_SECONDS = 400
 BOOT_SHARE = 90
 
@@ -92,6 +93,25 @@ def initramfs(series, drivers=None):
         shutil.rmtree(work / 'root')
         paths.replace_dir(work, final)
     return final / 'initramfs'
+
+
+def load_cards(shell, folder=SERVICE_CARDS):
+    """The drivers in FOLDER, but for those that are there already."""
+    shell.run(f'for m in {folder}/*; do n=${{m##*/??-}}; n=${{n%.ko}}; '
+              '[ -d /sys/module/$(echo $n | tr - _) ] || busybox insmod $m || exit 1; done', timeout=240)
+
+
+def card_files(series, drivers):
+    """What the payload has to bring for a service of SERIES to drive such a card itself, by load_cards()."""
+    found = []
+    for n, name in enumerate(module_order(series, CARD_MODULES[drivers])):
+        data = module_bytes(series, name)
+        path = paths.IMAGES / f'module-{paths.key(data)}.ko'
+        paths.IMAGES.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            path.write_bytes(data)
+        found.append((f'{SERVICE_CARDS}/{n:02}-{Path(name).name}', path))
+    return tuple(found)
 
 
 # Guests of a few bytes of 64-bit code, for what needs no operating system.
@@ -210,8 +230,7 @@ class User(Shell):
 
     def card_drivers(self):
         """Of an initramfs with these. What disk_drivers() has loaded already does not matter."""
-        self.run('for m in /modules/card/*; do n=${m##*/??-}; n=${n%.ko}; '
-                 '[ -d /sys/module/$(echo $n | tr - _) ] || busybox insmod $m || exit 1; done', timeout=240)
+        load_cards(self, '/modules/card')
 
     def boot(self, **keys):
         # the console's log outlives partitions

@@ -42,6 +42,14 @@
 #define XHCI_HALT_US	16000
 #define XHCI_RESET_US	1000000
 
+/* Ensoniq ES1370, in BAR 0 */
+#define ES1370_CONTROL	0x00
+#define ES1370_CHANNELS	(BIT(6) | BIT(5) | BIT(4) | BIT(3))	/* both DACs, ADC, UART */
+#define ES1370_UART	0x09
+#define ES1370_SERIAL	0x20
+#define ES1370_ENABLES	(BIT(10) | BIT(9) | BIT(8))		/* of the channels' interrupts */
+#define ES1370_SIZE	64
+
 static int reset_e1000(struct pci_dev *pdev)
 {
 	void __iomem *registers = pci_iomap(pdev, 0, E1000_SIZE);
@@ -94,6 +102,18 @@ static int reset_xhci(struct pci_dev *pdev)
 	return err;
 }
 
+/* Channels first, so that none asks again; then what they have asked for falls. */
+static int reset_es1370(struct pci_dev *pdev)
+{
+	unsigned long ports = pci_resource_start(pdev, 0);
+
+	outl(inl(ports + ES1370_CONTROL) & ~(u32)ES1370_CHANNELS, ports + ES1370_CONTROL);
+	outb(0, ports + ES1370_UART);
+	outl(0, ports + ES1370_SERIAL);
+	return inl(ports + ES1370_CONTROL) & ES1370_CHANNELS || inl(ports + ES1370_SERIAL) & ES1370_ENABLES ?
+	       -EIO : 0;
+}
+
 static const struct way {
 	struct pci_device_id id;
 	unsigned int bar;
@@ -105,6 +125,7 @@ static const struct way {
 	{ { PCI_DEVICE(PCI_VENDOR_ID_INTEL, 0x100f) }, 0, IORESOURCE_MEM, E1000_SIZE, reset_e1000 },	/* 82545EM */
 	{ { PCI_DEVICE_CLASS(CLASS_UHCI, EVERYTHING) }, 4, IORESOURCE_IO, UHCI_INTERRUPTS + 2, reset_uhci },
 	{ { PCI_DEVICE_CLASS(CLASS_XHCI, EVERYTHING) }, 0, IORESOURCE_MEM, PAGE_SIZE, reset_xhci },
+	{ { PCI_DEVICE(PCI_VENDOR_ID_ENSONIQ, PCI_DEVICE_ID_ENSONIQ_ES1370) }, 0, IORESOURCE_IO, ES1370_SIZE, reset_es1370 },
 };
 
 static bool matches(const struct pci_device_id *id, const struct pci_dev *pdev)

@@ -23,6 +23,7 @@ MODULES = ['drivers/acpi/button.ko', 'drivers/input/evdev.ko',     # the power b
 DISK_MODULES = ['ata_piix', 'sd_mod', 'sr_mod']                     # with all that they need, by disk_drivers()
 CARD_MODULES = {'net': ['e1000'],                                   # likewise, by card_drivers()
                 'usb': ['uhci-hcd', 'xhci-pci', 'xhci-pci-renesas', 'usb-storage'],     # the last xhci with 6.12 only
+                'sound': ['snd-ens1370', 'snd-pcm-oss'],
                 'desk': ['psmouse']}
 TOOLS = {'pci': [Path('/usr/bin/lspci')]}                             # programs of the distribution, likewise
 INI, IN, OUT, PID = '/root/user.ini', '/tmp/user.in', '/tmp/user.out', '/tmp/user.pid'

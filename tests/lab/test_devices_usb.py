@@ -7,7 +7,7 @@ import random
 import pytest
 
 from lab import kernel_log, paths, user
-from lab.cards import devices, line_of
+from lab.cards import devices, line_of, refused
 
 UHCI, XHCI = '0000:00:01.2', '0000:00:02.0'
 BASE, SIZE = 0x20000000, 256 << 20      # the window
@@ -84,6 +84,14 @@ class Sticks:
         m.run('for i in $(seq 300); do [ -e /dev/sda ] && [ -e /dev/sdb ] && exit; sleep 0.2; done; exit 1', timeout=120)
         for name, address in (('uhci', UHCI), ('xhci', XHCI)):
             assert hash_of(m, name, address.removeprefix('0000:')) == hashlib.sha256(content(name)).hexdigest()
+
+    def test_in_use(self, m):
+        """A disk that hangs on a controller keeps it from being taken."""
+        disk = disk_of(m, UHCI.removeprefix('0000:'))
+        m.run(f'mkswap /dev/{disk}; swapon /dev/{disk}', timeout=120)
+        assert f'its disk {disk} is swap space' in refused(m, f'avmmctl device assign {UHCI} --dma trusted')
+        m.run(f'swapoff /dev/{disk}')
+        m.run(f'avmmctl device assign {UHCI} --dma trusted; avmmctl device release {UHCI}', timeout=120)
 
 
 @pytest.mark.soak('devices-usb')

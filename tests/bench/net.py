@@ -165,7 +165,7 @@ HEAD = ['instructions', 'native', 'service', 'user', 'user to native']
 def text(figures):
     lines = [*(f'{what}: {value}' for what, value in figures['about'].items()), '']
     for name, *cells in [HEAD, *rows(figures)]:
-        lines.append(f'{name:<48}' + ''.join(f'{c:>16}' for c in cells))
+        lines.append((f'{name:<48}' + ''.join(f'{c:>16}' for c in cells)).rstrip())
     return '\n'.join(lines) + '\n'
 
 

@@ -68,7 +68,7 @@ class Shape:
     def key(self):
         rc = bochsrc(self, Path('/'), 0)
         bochs = (paths.CACHE / 'bochs' / 'key').read_text()
-        return paths.key(self, rc, bochs, self.full_cmdline(), image.base_key(self.kernel))
+        return paths.key(self, rc, bochs, self.full_cmdline(), image.base_key(self.kernel), image.PAYLOAD_SIZE)
 
     def __str__(self):
         return f'{self.kernel}-{self.cpus}cpu-{self.mem}M-{self.model}'

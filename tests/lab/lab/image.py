@@ -19,7 +19,7 @@ LOADED = ['ata_piix', 'sd_mod', 'sr_mod', 'e1000', 'loop', 'msr', 'cpuid', 'evde
 AVAILABLE = ['kvm_intel', 'nbd', 'null_blk', 'brd', 'ext4', 'isofs', 'vfat', 'dm_mod', 'dm_snapshot', 'dm_thin_pool',
              'crc32c_generic', 'pci_stub', 'uhci_hcd', 'configs', 'netconsole', 'veth', 'tun', 'xhci_pci',
              'ne2k_pci']
-PAYLOAD_SIZE = 48 << 20
+PAYLOAD_SIZE = 56 << 20
 BIOS = '/usr/share/bochs/BIOS-bochs-latest'
 
 

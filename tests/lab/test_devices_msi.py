@@ -122,7 +122,6 @@ class Messages:
         assert kernel_log.new_warnings(m, before) == []
 
 
-@pytest.mark.soak('devices-usb')
 class TestMsi(Messages):
     mode, vectors, used = 'msi', 1, 1
     shape = {'kernel': '6.1', 'cpus': 1, 'mem': 1024, 'guest': '6.12', 'up': False, 'net': False, 'drivers': 'usb',

@@ -75,6 +75,12 @@ static bool by_vfio(const struct direct *d)
 	return d->dma == AVMM_DMA_IOMMU;
 }
 
+/* Under `lock`. No process holds it, or not any more. */
+static bool is_lost(const struct direct *d)
+{
+	return by_vfio(d) && (!d->vfio || avmm_vfio_gone(d->vfio));
+}
+
 /* Interrupts */
 
 /* On the shared CPU, with interrupts off. Without a partition nobody wants to know. */
@@ -550,12 +556,6 @@ int avmm_device_hold(const char *address, const struct avmm_vfio_files *files, s
 	return err;
 }
 
-/* Under `lock`. */
-static bool is_lost(const struct direct *d)
-{
-	return d->vfio && avmm_vfio_gone(d->vfio);
-}
-
 /* Does a partition run with a device that is lost? */
 static bool any_lost(void)
 {
@@ -728,7 +728,7 @@ static int check_memory(struct direct *d, struct avmm_refusal *why)
 	if (avmm_window_taken())
 		return avmm_refuse(why, -EPERM, "%s: dma = iommu does not go together with memory_mode = identity",
 				   pci_name(d->pdev));
-	if (!has_vfio(d) || !d->vfio || avmm_vfio_gone(d->vfio))
+	if (!has_vfio(d) || is_lost(d))
 		return avmm_refuse(why, -EPERM, "%s: no process holds it by vfio", pci_name(d->pdev));
 	if (!avmm_ram_pinned())
 		return avmm_refuse(why, -EPERM, "%s: vfio does not have all memory of the partition", pci_name(d->pdev));
@@ -778,7 +778,9 @@ void avmm_device_go(void)
 		d->has = 0;
 		d->masked = false;
 		WRITE_ONCE(d->live, true);
-		if (by_vfio(d))
+		if (is_lost(d))
+			schedule_work(&lost_work);	/* since it was attached */
+		else if (by_vfio(d))
 			avmm_vfio_done(d->vfio);	/* if the last guest has not finished one */
 		else if (d->irq && d->masks_itself)
 			pci_intx(d->pdev, 1);

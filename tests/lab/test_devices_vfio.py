@@ -107,6 +107,20 @@ class Iommu:
         pc.run(f'echo give >/proc/avmm_vfio; echo release {EDU} >/proc/avmm_vfio')
         assert driver(pc, EDU) == 'pci-stub'
 
+    def test_its_process_is_killed_in_the_start(self, pc):
+        """As soon as the partition has begun, it is ended."""
+        pc.run(f'vfio_edu take {EDU}')
+        pc.run(f'vfio_edu attach {EDU} >/tmp/out 2>&1 & echo $! >/tmp/pid; '
+               'for i in $(seq 600); do grep -q held /tmp/out && break; sleep 0.05; done; cat /tmp/out; '
+               'grep -q held /tmp/out && ! grep FAIL /tmp/out')
+        assert 'gone=1' in pc.out('cat /proc/avmm_vfio')
+        pc.run('kill -9 $(cat /tmp/pid); '
+               'for i in $(seq 200); do grep -q "gone=1 .* pinned=0 " /proc/avmm_vfio && break; sleep 0.05; done; '
+               'echo go >/proc/avmm_vfio; for i in $(seq 200); do grep -q "gone=2 " /proc/avmm_vfio && exit; sleep 0.05; done; '
+               'cat /proc/avmm_vfio; exit 1')
+        pc.run(f'echo give >/proc/avmm_vfio; echo release {EDU} >/proc/avmm_vfio')
+        assert driver(pc, EDU) == 'pci-stub'
+
     def test_what_was_not_assigned_is_given_back(self, pc):
         """As avmmctl does when the module refuses."""
         pc.run(f'vfio_edu take {EDU}; vfio_edu give {EDU}')

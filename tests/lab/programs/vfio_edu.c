@@ -7,6 +7,7 @@
  *	vfio_edu give ADDRESS		undoes that
  *	vfio_edu run ADDRESS		from assigning to release: "ok NAME", "FAIL NAME: what"
  *	vfio_edu hold ADDRESS		as run, but after the start and "held" it waits for a signal
+ *	vfio_edu attach ADDRESS		likewise, but it waits in the middle of the start
  *	vfio_edu tell			holds what is assigned and tells avmm.ko, as avmmctl start does; "held", and waits
  *	vfio_edu fill AT SEED		a page of user RAM; look: says "same" if it is as fill left it
  *	vfio_edu dma ADDRESS AT		while nobody holds the device: lets it master the bus and write to user RAM's address
@@ -289,8 +290,8 @@ static void start(void)
 	tell("go");
 }
 
-/* In avmmctl's order, and with what the module does not take on the way. */
-static void begin(struct run *run)
+/* In avmmctl's order, and with what the module does not take on the way. All but the start. */
+static void prepare(struct run *run)
 {
 	const struct vfio_device *device = &run->vfio.device[0];
 
@@ -313,6 +314,13 @@ static void begin(struct run *run)
 	put(&run->edu, EDU_RAISE, 1);
 	report("not started", interrupts(0) == 0, "an interrupt before that is not relayed");
 	put(&run->edu, EDU_ACK, 1);
+}
+
+static void begin(struct run *run)
+{
+	const struct vfio_device *device = &run->vfio.device[0];
+
+	prepare(run);
 	start();
 	report("flags", ask("flags") == (AVMM_DEVICE_PRESET | AVMM_DEVICE_MASTER | AVMM_DEVICE_IOMMU), "%lx", ask("flags"));
 	refused("a user partition runs with it", "hold %s %d %d %d", run->address, device->device, device->raised,
@@ -443,13 +451,18 @@ static int run_all(const char *address)
 
 /* The others */
 
-_Noreturn static void hold(const char *address)
+_Noreturn static void hold(const char *address, bool started)
 {
 	struct run run = { .address = address };
 
-	begin(&run);
-	tell("master 1");
-	report("map", copies(&run, SOURCE, TARGET), "before the end");
+	if (started) {
+		begin(&run);
+		tell("master 1");
+		report("map", copies(&run, SOURCE, TARGET), "before the end");
+	} else {
+		prepare(&run);
+		tell("attach");
+	}
 	puts("held");
 	fflush(stdout);
 	for (;;)
@@ -510,8 +523,8 @@ int main(int argc, char **argv)
 		return vfio_give(argv[2]);
 	if (!strcmp(verb, "run"))
 		return run_all(argv[2]);
-	if (!strcmp(verb, "hold"))
-		hold(argv[2]);
+	if (!strcmp(verb, "hold") || !strcmp(verb, "attach"))
+		hold(argv[2], verb[0] == 'h');
 	if (!strcmp(verb, "dma") && argc == 4)
 		return unheld_dma(argv[2], strtoull(argv[3], NULL, 0));
 	if ((!strcmp(verb, "fill") || !strcmp(verb, "look")) && argc == 4)

@@ -80,6 +80,7 @@ class Dma:
         m.run('ip link set eth1 down')
         dhcp(m)
         assert connect(m, server), m.dmesg()
+        assert 'it carries the NBD link of nbd0' in refused(m, f'avmmctl device assign {OWN} --dma trusted')
         u.boot(**IDENTITY, disks=f'{SECTION}[disk0]\nbacking = /dev/nbd0\n')
         assert devices(m)[CARD]['live'] and devices(m)[CARD]['guest'] == '00:03.0'
         virtual = ['0000:00:00.0', '0000:00:01.0', '0000:00:01.1', '0000:00:01.3']

@@ -17,7 +17,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lab import Machine, avmm, image, paths, payload, user
+from lab import Machine, avmm, image, paths, payload, user, window
 from lab.cards import Peer, devices, dhcp, digest, fetch, send
 from places import CMDLINE
 
@@ -26,14 +26,13 @@ RESULTS = HERE / 'results'
 DOCS = ('performance.md', 'direct-devices.md')
 FIRST_KERNEL = '6.1'
 CARD = '0000:00:03.0'
-BASE, SIZE = 0x20000000, 256 << 20          # the identity window
 AMOUNT = 8 << 20                            # bytes each way, …
 ROUNDS = 3                                  # … so many times: the median counts
 BOARD = ('pci: enabled=1, chipset=i440fx, slot1=e1000, slot2=e1000',
          'e1000: card=0, enabled=1, mac=52:54:00:12:34:56, ethmod=slirp, script=none',
          'e1000: card=1, enabled=1, mac=52:54:00:12:34:57, ethmod=slirp, script=none')
 MACHINE = {'mem': 1024, 'net': False, 'boot_extra': BOARD,
-           'cmdline': f'+mitigations=off norandmaps nokaslr memmap={SIZE >> 20}M$0x{BASE:x}'}
+           'cmdline': f'+mitigations=off norandmaps nokaslr {window.PARAMETER}'}
 SECTION = f'[device0]\npci = {CARD}\ndma = trusted\n'
 DIRECTIONS = {'received': fetch, 'sent': send}
 
@@ -123,8 +122,7 @@ def run(o, root):
         figures['service'] = measure(m, 'eth1')
         m.run('ip link set eth1 down')
         guest = Guest(m, o.kernel)
-        guest.start(cmdline=CMDLINE.replace('/bench-init', '/init'), memory='192M', more='memory_mode = identity',
-                    disks=SECTION)
+        guest.start(cmdline=CMDLINE.replace('/bench-init', '/init'), **window.IDENTITY, disks=SECTION)
         guest.attach()
         m.run(user.until_said('GUEST-UP'), timeout=user.BOOT_SECONDS)
         guest.card_drivers()

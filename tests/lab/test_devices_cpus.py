@@ -7,10 +7,11 @@ import re
 import pytest
 from test_devices import BOARD as NE2000
 from test_devices_desk import CMDLINE, KEYBOARD, RESETS, SCREEN, counters, display, hide_cursor, keys_arrive, shows_picture
-from test_devices_dma import BASE, BOARD, CARD, IDENTITY, MEMORY, OWN, SECTION, SIZE, UNTOUCHED
+from test_devices_dma import BOARD, CARD, OWN, SECTION
 
-from lab import avmm, guest_image, kernel_log, screen, user
+from lab import avmm, guest_image, kernel_log, screen, user, window
 from lab.cards import Flood, Peer, devices, dhcp, digest, fetch, line_of, send
+from lab.window import IDENTITY, MEMORY
 
 __all__ = ['display']   # a fixture
 
@@ -134,7 +135,7 @@ class Cpus:
             u.run('sleep 1')
             u.stop()
             sent = flood.sent
-            m.run(UNTOUCHED, timeout=120)
+            window.untouched(m)
             assert flood.sent > sent + 10
         assert not devices(m)[CARD]['live'] and int(m.out('nproc')) == m.shape.cpus
         assert m.out(f'cat /proc/irq/{line_of(m, CARD)}/smp_affinity_list') == '0'
@@ -159,7 +160,7 @@ class Cpus:
                     m.run('avmmctl reset')
                     receives()
                 guest_image.stop(m)
-                m.run(f'mem_pattern -b 0x{BASE:x} -m {guest_image.MEMORY} -t 1', timeout=120)
+                window.untouched(m, 1, guest_image.MEMORY)
 
     def test_the_service_drives_it_again(self, m, peer, quiet):
         m.run(f'avmmctl device release {CARD}; sleep 1')
@@ -174,7 +175,7 @@ class TestShared2(Cpus):
     """One of its vCPUs is beside the service."""
     vcpus = (1,)
     shape = {'kernel': '6.12', 'cpus': 2, 'mem': 1024, 'guest': '6.1', 'up': False, 'net': False, 'drivers': 'net',
-             'boot_extra': BOARD, 'cmdline': f'+memmap={SIZE >> 20}M$0x{BASE:x}'}
+             'boot_extra': BOARD, 'cmdline': f'+{window.PARAMETER}'}
 
 
 @pytest.mark.soak('devices-cpus')

@@ -7,13 +7,12 @@ import pytest
 from test_disk_boot import SEABIOS
 from test_disk_nbd import LIBRARIES, Server, connect, image, without_icu_data
 
-from lab import avmm, guest_image, kernel_log, paths, user
+from lab import avmm, guest_image, kernel_log, paths, user, window
 from lab.cards import Flood, Peer, devices, dhcp, digest, fetch, line_of, refused, send
 from lab.image import grub_cd
+from lab.window import BASE, IDENTITY, MEMORY, SIZE
 
 OWN, CARD = '0000:00:02.0', '0000:00:03.0'
-BASE, SIZE = 0x20000000, 256 << 20          # the window
-MEMORY = 192                                # MiB of it that the partition has
 AMOUNT = 32 << 20                           # bytes each way
 BIOS = '/root/bios.bin'                     # firmware by its file, not by its name
 DISK = 64 << 20
@@ -21,8 +20,6 @@ BOARD = ('pci: enabled=1, chipset=i440fx, slot1=e1000, slot2=e1000',
          'e1000: card=0, enabled=1, mac=52:54:00:12:34:56, ethmod=slirp, script=none',
          'e1000: card=1, enabled=1, mac=52:54:00:12:34:57, ethmod=slirp, script=RUN/slirp.conf')
 SECTION = f'[device0]\npci = {CARD}\ndma = trusted\n'
-IDENTITY = {'memory': f'{MEMORY}M', 'more': 'memory_mode = identity'}
-UNTOUCHED = f'mem_pattern -b 0x{BASE:x} -m {MEMORY} -t 2'
 
 
 @pytest.fixture
@@ -57,7 +54,7 @@ class Dma:
         m.run('grep -q ^avmm /proc/modules || insmod /root/avmm.ko')
         assert f'{BASE:08x}-{BASE + SIZE - 1:08x} : Reserved' in m.out('cat /proc/iomem')
         assert f'0x{BASE:x} is reserved' in m.out(f'avmmctl device window {SIZE >> 20}M')
-        m.run(UNTOUCHED, timeout=120)
+        window.untouched(m)
 
     def test_refusals(self, m, u):
         """Each says why, and nothing is taken."""
@@ -161,7 +158,7 @@ class Dma:
         with Flood(m) as flood:
             u.stop()
             sent = flood.sent
-            m.run(UNTOUCHED, timeout=120)
+            window.untouched(m)
             assert flood.sent > sent + 10
         assert not devices(m)[CARD]['live']
         assert kernel_log.new_warnings(m, before) == []
@@ -189,7 +186,7 @@ class Dma:
                     m.run('avmmctl reset')
                     receives()
                 guest_image.stop(m)
-                m.run(f'mem_pattern -b 0x{BASE:x} -m {guest_image.MEMORY} -t 1', timeout=120)
+                window.untouched(m, 1, guest_image.MEMORY)
         assert kernel_log.new_warnings(m, before) == []
 
     def test_interrupt_storm(self, m):
@@ -238,7 +235,7 @@ class Dma:
 
 class TestDma61(Dma):
     shape = {'kernel': '6.1', 'cpus': 1, 'mem': 1024, 'guest': '6.12', 'up': False, 'net': False, 'drivers': 'net',
-             'boot_extra': BOARD, 'cmdline': f'+memmap={SIZE >> 20}M$0x{BASE:x}'}
+             'boot_extra': BOARD, 'cmdline': f'+{window.PARAMETER}'}
 
 
 @pytest.mark.soak('devices-612')

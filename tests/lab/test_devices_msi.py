@@ -7,15 +7,13 @@ import re
 
 import pytest
 
-from lab import kernel_log, paths, user
+from lab import kernel_log, paths, user, window
 from lab.cards import devices
 
 XHCI = '0000:00:02.0'
-BASE, SIZE = 0x20000000, 256 << 20      # the window
-MEMORY = 192                            # MiB of it that the partition has
 STICK = paths.IMAGES / 'stick-msi.img'
 CONTENT = random.Random('msi').randbytes(2 << 20)
-IDENTITY = {'memory': f'{MEMORY}M', 'more': 'memory_mode = identity', 'disks': f'[device0]\npci = {XHCI}\ndma = trusted\n'}
+IDENTITY = {**window.IDENTITY, 'disks': f'[device0]\npci = {XHCI}\ndma = trusted\n'}
 STICK_IS_THERE = 'for i in $(seq 100); do [ -e /dev/sda ] && exit; sleep 0.2; done; dmesg; exit 1'
 
 
@@ -114,7 +112,7 @@ class Messages:
         m.run('sleep 1')
         assert devices(m)[XHCI]['messages'] > read
         u.stop()
-        m.run(f'mem_pattern -b 0x{BASE:x} -m {MEMORY} -t 2', timeout=120)
+        window.untouched(m)
         m.run(f'avmmctl device release {XHCI}')
         assert messages(m, 'avmm') == []
         read_stick(m)
@@ -125,7 +123,7 @@ class Messages:
 class TestMsi(Messages):
     mode, vectors, used = 'msi', 1, 1
     shape = {'kernel': '6.1', 'cpus': 1, 'mem': 1024, 'guest': '6.12', 'up': False, 'net': False, 'drivers': 'usb',
-             'checkpoint': None, 'boot_extra': board('uPD720202'), 'cmdline': f'+memmap={SIZE >> 20}M$0x{BASE:x}'}
+             'checkpoint': None, 'boot_extra': board('uPD720202'), 'cmdline': f'+{window.PARAMETER}'}
 
 
 @pytest.mark.soak('devices-usb')

@@ -6,12 +6,10 @@ import time
 
 import pytest
 
-from lab import kernel_log, user
+from lab import kernel_log, user, window
 from lab.cards import devices
 
 CARD = '0000:00:02.0'
-BASE, SIZE = 0x20000000, 256 << 20      # the window
-MEMORY = 192                            # MiB of it that the partition has
 RATE, SECONDS, HERTZ = 44100, 2, 440
 CHANNELS = 0x70                         # of the card's control register: two DACs and an ADC
 HEADER = 44                             # bytes of the file before the first frame
@@ -66,7 +64,7 @@ class Sound:
 
     def test_guest(self, m, u):
         m.run('insmod /root/avmm.ko')
-        u.boot(memory=f'{MEMORY}M', more='memory_mode = identity', disks=SECTION)
+        u.boot(**window.IDENTITY, disks=SECTION)
         assert devices(m)[CARD]['live']
         u.card_drivers()
 
@@ -92,7 +90,7 @@ class Sound:
         port = int(m.out(f'cut -d" " -f1 /sys/bus/pci/devices/{CARD}/resource | head -n 1'), 16)
         control = m.out(f"dd if=/dev/port bs=1 skip={port} count=1 2>/dev/null | hexdump -e '1/1 \"%02x\"'")
         assert int(control, 16) & CHANNELS == 0, control
-        m.run(f'mem_pattern -b 0x{BASE:x} -m {MEMORY} -t 2', timeout=120)
+        window.untouched(m)
         m.run(f'avmmctl device release {CARD}')
         assert devices(m)[CARD]['owner'] == 'service'
         assert kernel_log.new_warnings(m, before) == []
@@ -109,7 +107,7 @@ class Sound:
 @pytest.mark.soak('devices-sound')
 class TestSound61(Sound):
     shape = {'kernel': '6.1', 'cpus': 1, 'mem': 1024, 'guest': '6.12', 'up': False, 'net': False, 'drivers': 'sound',
-             'checkpoint': None, 'boot_extra': BOARD, 'cmdline': f'+memmap={SIZE >> 20}M$0x{BASE:x}'}
+             'checkpoint': None, 'boot_extra': BOARD, 'cmdline': f'+{window.PARAMETER}'}
 
 
 @pytest.mark.soak('devices-sound')

@@ -6,12 +6,10 @@ import random
 
 import pytest
 
-from lab import kernel_log, paths, user
+from lab import kernel_log, paths, user, window
 from lab.cards import devices, line_of, refused
 
 UHCI, XHCI = '0000:00:01.2', '0000:00:02.0'
-BASE, SIZE = 0x20000000, 256 << 20      # the window
-MEMORY = 192                            # MiB of it that the partition has
 STICK = 8 << 20
 STICKS = {'uhci': paths.IMAGES / 'stick-uhci.img', 'xhci': paths.IMAGES / 'stick-xhci.img'}
 BOARD = ('pci: enabled=1, chipset=i440fx, slot1=usb_xhci',
@@ -51,7 +49,7 @@ class Sticks:
     def test_guest(self, m, u):
         m.run('insmod /root/avmm.ko')
         assert line_of(m, UHCI) != line_of(m, XHCI)
-        u.boot(memory=f'{MEMORY}M', more='memory_mode = identity', disks=SECTIONS)
+        u.boot(**window.IDENTITY, disks=SECTIONS)
         found = devices(m)
         assert all(found[a]['live'] for a in (UHCI, XHCI)), found
         u.disk_drivers()
@@ -75,7 +73,7 @@ class Sticks:
         m.run('sleep 1')
         assert all(devices(m)[a]['interrupts'] > read[a] for a in (UHCI, XHCI))
         u.stop()
-        m.run(f'mem_pattern -b 0x{BASE:x} -m {MEMORY} -t 2', timeout=120)
+        window.untouched(m)
         for address in (UHCI, XHCI):
             m.run(f'avmmctl device release {address}')
             assert devices(m)[address]['owner'] == 'service'
@@ -97,7 +95,7 @@ class Sticks:
 @pytest.mark.soak('devices-usb')
 class TestSticks61(Sticks):
     shape = {'kernel': '6.1', 'cpus': 1, 'mem': 1024, 'guest': '6.12', 'up': False, 'net': False, 'drivers': 'usb',
-             'checkpoint': None, 'boot_extra': BOARD, 'cmdline': f'+memmap={SIZE >> 20}M$0x{BASE:x}'}
+             'checkpoint': None, 'boot_extra': BOARD, 'cmdline': f'+{window.PARAMETER}'}
 
 
 @pytest.mark.soak('devices-usb')

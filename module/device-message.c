@@ -46,12 +46,8 @@ static irqreturn_t on_message(int irq, void *data)
 {
 	struct message *m = data;
 
-	if (!READ_ONCE(messages[m->device].on))
-		return IRQ_HANDLED;
-	if (smp_processor_id() == AVMM_SHARED_CPU)
-		relay(m);
-	else
-		smp_call_function_single_async(AVMM_SHARED_CPU, &m->relay);
+	if (READ_ONCE(messages[m->device].on))
+		avmm_on_shared(&m->relay);
 	return IRQ_HANDLED;
 }
 

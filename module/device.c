@@ -99,15 +99,6 @@ static void tell_mastering(void *data)
 	vmx_hypercall(AVMM_HC_DEVICE_MASTER, d->number, READ_ONCE(d->has), 0);
 }
 
-/* Runs that on the shared CPU. */
-static void there(void (*function)(void *data), call_single_data_t *csd, struct direct *d)
-{
-	if (smp_processor_id() == AVMM_SHARED_CPU)
-		function(d);
-	else
-		smp_call_function_single_async(AVMM_SHARED_CPU, csd);
-}
-
 static irqreturn_t on_interrupt(int irq, void *data)
 {
 	struct direct *d = data;
@@ -121,7 +112,7 @@ static irqreturn_t on_interrupt(int irq, void *data)
 		disable_irq_nosync(irq);
 	d->masked = true;
 	raw_spin_unlock(&irq_lock);
-	there(relay, &d->relay, d);
+	avmm_on_shared(&d->relay);
 	return IRQ_HANDLED;
 }
 
@@ -197,7 +188,7 @@ void avmm_device_look(void)
 		}
 		raw_spin_unlock(&irq_lock);
 		if (mastered)
-			there(tell_mastering, &d->mastered, d);
+			avmm_on_shared(&d->mastered);
 		if (again)
 			smp_call_function_single_async(AVMM_SHARED_CPU, &d->relay);
 		if (finished)
@@ -218,7 +209,7 @@ static void on_raised(void *data)
 		d->masked = true;
 	raw_spin_unlock_irqrestore(&irq_lock, flags);
 	if (heard)
-		there(relay, &d->relay, d);
+		avmm_on_shared(&d->relay);
 }
 
 static void on_lost(struct work_struct *work);

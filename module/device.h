@@ -3,8 +3,10 @@
 #ifndef MODULE_DEVICE_H
 #define MODULE_DEVICE_H
 
+#include <linux/smp.h>
 #include <linux/types.h>
 #include <avmm/device.h>
+#include <avmm/partition.h>
 
 struct avmm_refusal;
 struct avmm_vfio_files;
@@ -23,6 +25,18 @@ struct avmm_device_info {
 	bool msix;			/* … MSI-X */
 	struct avmm_device_counts counts;	/* zero unless it is live */
 };
+
+/*
+ * A hypercall about a device's interrupt, on the shared CPU: here and now, or as soon as that CPU takes the message. One
+ * that is still on its way there stays the only one. Interrupts are off.
+ */
+static inline void avmm_on_shared(call_single_data_t *csd)
+{
+	if (smp_processor_id() == AVMM_SHARED_CPU)
+		csd->func(csd->info);
+	else
+		smp_call_function_single_async(AVMM_SHARED_CPU, csd);
+}
 
 int avmm_device_init(void);
 void avmm_device_exit(void);		/* all go back to Linux */

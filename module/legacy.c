@@ -53,10 +53,7 @@ static irqreturn_t on_edge(int irq, void *data)
 {
 	struct line *line = data;
 
-	if (smp_processor_id() == AVMM_SHARED_CPU)
-		relay(line);
-	else
-		smp_call_function_single_async(AVMM_SHARED_CPU, &line->relay);
+	avmm_on_shared(&line->relay);
 	return IRQ_HANDLED;
 }
 

@@ -7,7 +7,7 @@ import re
 import pytest
 from test_devices import BOARD as NE2000
 from test_devices_desk import CMDLINE, KEYBOARD, RESETS, SCREEN, counters, display, hide_cursor, keys_arrive, shows_picture
-from test_devices_dma import BOARD, CARD, OWN, SECTION
+from test_devices_dma import BOARD, CARD, OWN, SECTION, end_while_receiving
 
 from lab import avmm, guest_image, kernel_log, screen, user, window
 from lab.cards import Flood, Peer, devices, dhcp, digest, fetch, line_of, send
@@ -141,26 +141,8 @@ class Cpus:
         assert m.out(f'cat /proc/irq/{line_of(m, CARD)}/smp_affinity_list') == '0'
 
     def test_ends_while_receiving(self, m, quiet):
-        """Again and again with a guest that has one CPU, of its own, and masters the bus as the first thing it does."""
-        received = 0
-
-        def receives():
-            nonlocal received
-            received += 1
-            m.run(f'until [ $(avmmctl console --dump | grep -c receiving) -ge {received} ]; do sleep 0.05; done; '
-                  '! avmmctl console --dump | grep FAIL', timeout=120)
-
-        with Flood(m):
-            m.run('avmmctl console --dump >/dev/null')
-            for n in range(self.ends):
-                guest_image.start(m, 'card_receives', kernel=guest_image.WINDOW, sections=SECTION,
-                                  more=IDENTITY['more'] + '\ncpus = 1\nshared = no')
-                receives()
-                if n % 2:
-                    m.run('avmmctl reset')
-                    receives()
-                guest_image.stop(m)
-                window.untouched(m, 1, guest_image.MEMORY)
+        """Again and again, with one CPU, of its own."""
+        end_while_receiving(m, self.ends, IDENTITY['more'] + '\ncpus = 1\nshared = no')
 
     def test_the_service_drives_it_again(self, m, peer, quiet):
         m.run(f'avmmctl device release {CARD}; sleep 1')

@@ -45,6 +45,31 @@ def server(tmp_path_factory):
     server.kill()
 
 
+def end_while_receiving(m, times, more=IDENTITY['more']):
+    """
+    Start and end, or reset and end, a guest that masters the bus as the first thing it does, and never finishes an
+    interrupt, while packets come in: it always finds the card reset, and nobody writes to its memory afterwards.
+    """
+    received = 0
+
+    def receives():
+        nonlocal received
+        received += 1
+        m.run(f'until [ $(avmmctl console --dump | grep -c receiving) -ge {received} ]; do sleep 0.05; done; '
+              '! avmmctl console --dump | grep FAIL', timeout=120)
+
+    with Flood(m):
+        m.run('avmmctl console --dump >/dev/null')
+        for n in range(times):
+            guest_image.start(m, 'card_receives', kernel=guest_image.WINDOW, more=more, sections=SECTION)
+            receives()
+            if n % 2:
+                m.run('avmmctl reset')
+                receives()
+            guest_image.stop(m)
+            window.untouched(m, 1, guest_image.MEMORY)
+
+
 class Dma:
     """One machine; the tests build on each other."""
     ends = 20
@@ -164,29 +189,9 @@ class Dma:
         assert kernel_log.new_warnings(m, before) == []
 
     def test_ends_while_receiving(self, m):
-        """
-        Again and again, with a guest that masters the bus as the first thing it does, and never finishes an interrupt: it
-        always finds the card reset.
-        """
+        """Again and again."""
         before = kernel_log.warnings(m)
-        received = 0
-
-        def receives():
-            nonlocal received
-            received += 1
-            m.run(f'until [ $(avmmctl console --dump | grep -c receiving) -ge {received} ]; do sleep 0.05; done; '
-                  '! avmmctl console --dump | grep FAIL', timeout=120)
-
-        with Flood(m):
-            m.run('avmmctl console --dump >/dev/null')
-            for n in range(self.ends):
-                guest_image.start(m, 'card_receives', kernel=guest_image.WINDOW, more=IDENTITY['more'], sections=SECTION)
-                receives()
-                if n % 2:
-                    m.run('avmmctl reset')
-                    receives()
-                guest_image.stop(m)
-                window.untouched(m, 1, guest_image.MEMORY)
+        end_while_receiving(m, self.ends)
         assert kernel_log.new_warnings(m, before) == []
 
     def test_interrupt_storm(self, m):
